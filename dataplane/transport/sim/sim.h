@@ -75,6 +75,10 @@ void sl_sim_connect_fail_next(struct sl_transport *t, int error);
  * partial sends. */
 void sl_sim_send_step_set(struct sl_transport *t, uint32_t bytes);
 
+/* The next instant at which bytes, an end or a connect reach a peer that had not arrived yet, or
+ * SL_DEADLINE_NONE. */
+uint64_t sl_sim_next_arrival_ns(const struct sl_transport *t);
+
 /* ---- the peer's end ---- */
 
 /* The oldest arrived connection to the address (NULL: any) that was not accepted yet. 0 or -EAGAIN.
@@ -118,7 +122,8 @@ void sl_sim_peer_close(struct sl_transport *t, uint32_t peer);
  * -ECONNRESET. The handle dies. */
 void sl_sim_peer_reset(struct sl_transport *t, uint32_t peer);
 
-/* Gives a handle back whose stream the worker has ended. */
+/* Gives a handle back whose stream the worker has ended; on a living one it is sl_sim_peer_close().
+ */
 void sl_sim_peer_release(struct sl_transport *t, uint32_t peer);
 
 #endif
