@@ -17,7 +17,9 @@
 
 #include "dataplane/shm/layout.h"
 #include "dataplane/transport/transport.h"
-#include "dataplane/wire/buf.h"
+#include "dataplane/wire/api.h"
+
+struct sl_codec;
 
 enum { SL_INDEX_NONE = -1, SL_TOPIC_NAME_BYTES = 250 };
 
@@ -90,8 +92,11 @@ enum sl_acks { SL_ACKS_NONE = 0, SL_ACKS_ONE = 1, SL_ACKS_ALL = -1 };
 struct sl_topic_settings { /* plain values from the configuration; the data plane knows no configuration */
 	int16_t acks; /* enum sl_acks */
 	bool idempotent;
-	uint8_t codec;       /* 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd */
-	int32_t codec_level;
+	/*
+	 * How batches are compressed; NULL: not. The control thread makes one context a worker, codec and level and keeps it
+	 * as long as the worker; a worker compresses one batch at a time, so topics share it.
+	 */
+	struct sl_codec *codec;
 	uint32_t partitioner; /* enum sl_partitioner of batch/partitioner.h */
 	bool ignore_keys, adaptive;
 	uint64_t linger_ns;
@@ -127,8 +132,11 @@ struct sl_carry {
 	uint32_t broker;
 	int16_t api_key;
 	uint64_t timeout_ns;
-	/* Writes the body for `version`; runs on the worker: pure, no side effects. */
-	void (*encode)(const struct sl_carry *carry, int16_t version, struct sl_wbuf *out);
+	/*
+	 * Writes the whole frame as the encoders of dataplane/wire do (head says version, correlation id and client id) and
+	 * returns its bytes or a negative errno. Runs on the worker: pure, no side effects.
+	 */
+	int (*encode)(const struct sl_carry *carry, const struct sl_request_head *head, struct sl_wbuf *out);
 	/* Filled by the worker: */
 	int error;       /* 0 or negative errno: -ENOTCONN, -ETIMEDOUT, -EPROTONOSUPPORT, -EMSGSIZE, ... */
 	int16_t version; /* that was spoken */
