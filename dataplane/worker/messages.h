@@ -115,12 +115,21 @@ struct sl_worker_topic {
 struct sl_topic_routes {
 	int16_t error; /* not 0: its records fail with this code (unknown topic after its grace, not authorised, ...) */
 	uint8_t topic_id[16]; /* zero when the cluster has none */
+	/*
+	 * From sl_topic_tables_create(partition_count), since a worker allocates nothing. It keeps them where it needs them
+	 * and leaves here what RELEASE brings back to be freed.
+	 */
+	struct sl_topic_tables *tables;
 	uint32_t partition_count;
 	struct sl_topic_route {
 		int32_t broker; /* index, or SL_INDEX_NONE: no leader now */
 		int32_t leader_epoch; /* -1 not known; a lower one than the worker holds is ignored */
 	} partitions[];
 };
+
+/* By partition of one topic: memory for the worker. NULL when there is none to be had; free takes NULL. */
+struct sl_topic_tables *sl_topic_tables_create(uint32_t partition_count);
+void sl_topic_tables_free(struct sl_topic_tables *tables);
 
 struct sl_worker_broker {
 	struct sl_address address;
