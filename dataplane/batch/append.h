@@ -12,6 +12,7 @@
 
 #include "dataplane/base/varint.h"
 #include "dataplane/batch/arena.h"
+#include "dataplane/shm/ring_reader.h"
 
 struct sl_batch_record {
 	uint32_t ring; /* slot */
@@ -25,7 +26,6 @@ struct sl_batch_record {
 enum {
 	SL_RECORD_HEAD_BYTES_MAX =
 		5 + 1 + 10 + 3,       /* length, attributes, timestamp delta, offset delta */
-	SL_RECORD_TAIL_BYTES_MIN = 3, /* no key, no value, no headers */
 	SL_APPEND_ROOM_BYTES =
 		16, /* behind a record on the fast path: its run, and the head's spill */
 };

@@ -128,7 +128,7 @@ static uint32_t partition_encode(struct sl_worker *w, struct sl_produce_writer *
 		.producer_epoch = f.producer_epoch,
 		.base_sequence = f.base_sequence,
 		.record_count = f.record_count,
-		.codec = (enum sl_codec_type)f.codec,
+		.codec = (enum sl_codec_id)f.codec,
 		.payload_bytes = f.payload_bytes,
 		.payload_crc = f.payload_crc,
 	};
