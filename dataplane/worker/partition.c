@@ -169,7 +169,7 @@ uint32_t sl_partition_peek(const struct sl_worker *w, const struct partition *p)
 	return batch;
 }
 
-/* Takes the next batch, numbers it unless it is sent again, and counts it as in flight. NONE: no numbers to be had. */
+/* Takes the next batch (sealed by now), numbers it unless it is sent again, and counts it as in flight. NONE: no numbers to be had. */
 uint32_t sl_partition_next_batch(struct sl_worker *w, struct partition *p)
 {
 	bool again = p->in_flight < p->sent_count;
@@ -182,8 +182,6 @@ uint32_t sl_partition_next_batch(struct sl_worker *w, struct partition *p)
 		uint32_t now_s = (uint32_t)(w->env->realtime_ms(w->env->ctx) / 1000);
 		uint32_t pid_slot = sl_partition_idempotent(w, p) ? w->pid_slot : (uint32_t)SL_ARENA_PID_NONE;
 
-		if (batch == p->open)
-			sl_partition_seal(w, p);
 		if (sl_batch_number(w->arena, batch, pid_slot, now_s) == -EOVERFLOW) {
 			w->pid_slot = NONE; /* its epochs are used up: everything waits for a new one */
 			w->pid_lost = true;

@@ -75,8 +75,11 @@ static void collect(struct sl_worker *w, struct conn *c, struct request *r)
 	while (r->batch_count < REQUEST_BATCHES_MAX && c->ready_head != NONE) {
 		struct partition *p = &w->partitions[c->ready_head];
 		uint32_t batch = sl_partition_peek(w, p);
-		uint32_t need = pieces(w, batch);
+		uint32_t need;
 
+		if (batch == p->open)
+			sl_partition_seal(w, p);
+		need = pieces(w, batch);
 		if (r->batch_count > 0 &&
 		    (need > iov_left || bytes + sl_batch_bytes(w->arena, batch) > w->options.request_bytes_max))
 			break;

@@ -294,8 +294,9 @@ static void trouble(struct rig *rig, const struct sl_msg *msg)
 {
 	rig->troubles++;
 	rig->last_trouble_error = (uint16_t)msg->c;
-	if (!rig->retry_held)
-		rig_tell(rig, &(struct sl_msg){.kind = SL_MSG_PARTITION_RETRY, .a = msg->a, .b = (uint32_t)msg->b});
+	assert_true(rig->retry_count < RIG_PARTITIONS * 8);
+	rig->retries[rig->retry_count++] =
+		(struct sl_msg){.kind = SL_MSG_PARTITION_RETRY, .a = msg->a, .b = (uint32_t)msg->b};
 }
 
 static void told(struct rig *rig, const struct sl_msg *msg)
@@ -369,6 +370,8 @@ void rig_run(struct rig *rig, uint64_t ms)
 
 	for (i = 0; i < ms; i++) {
 		rig->now_ns += SL_NS_PER_MS;
+		while (rig->retry_count > 0 && !rig->retry_held)
+			rig_tell(rig, &rig->retries[--rig->retry_count]);
 		rig_settle(rig);
 	}
 }

@@ -94,7 +94,9 @@ struct rig {
 	bool topic_ids;
 	uint32_t connects, requests, troubles, poisoned, stopped, gone, conn_downs;
 	uint64_t last_trouble_error;
-	bool retry_held; /* PARTITION_TROUBLE is not answered by itself */
+	struct sl_msg retries[RIG_PARTITIONS * 8]; /* a PARTITION_TROUBLE is answered a millisecond later */
+	uint32_t retry_count;
+	bool retry_held; /* or not at all */
 	int16_t acks;
 };
 

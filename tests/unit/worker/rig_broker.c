@@ -24,8 +24,8 @@ struct sl_address rig_address(uint32_t broker)
 
 static void record_store(struct rig_log *log, const uint8_t *p, const uint8_t *end, int32_t index)
 {
-	int32_t length, offset_delta, key_bytes, value_bytes;
-	int64_t time_delta;
+	int32_t length = 0, offset_delta = -1, key_bytes = 0, value_bytes = 0;
+	int64_t time_delta = 0;
 	const uint8_t *start;
 
 	p = sl_varint32_get(p, end, &length);
@@ -60,7 +60,7 @@ static void records_store(struct rig_log *log, const struct sl_batch_view *batch
 		log->compressed++;
 	}
 	for (i = 0; i < batch->record_count; i++) {
-		int32_t length;
+		int32_t length = 0;
 		const uint8_t *body = sl_varint32_get(p, end, &length);
 
 		assert_non_null(body);
