@@ -57,9 +57,8 @@ enum {
 	SL_URING_CONNS_MAX = 1 << 20,
 	SL_URING_BUFFERS_MAX = 1 << 15,
 	/*
-	 * A send takes no further submission once it has this many bytes. 1 MiB is where a larger
-	 * send stops being cheaper (tests/bench/transport_bench.c), and SENT of the first
-	 * submission waits for the last byte of its send.
+	 * A send takes no further submission once it has this many bytes: SENT of the first
+	 * submission waits for the last byte of its send. Larger values have not been measured.
 	 */
 	SL_URING_GATHER_BYTES = 1 << 20,
 	SL_URING_ZC_WINDOW = 64, /* zero-copy sends whose buffers the kernel holds, a connection */
