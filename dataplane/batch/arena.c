@@ -218,6 +218,7 @@ int sl_arena_create_memory(struct sl_arena **out, const struct sl_arena_options 
 	if (base == MAP_FAILED)
 		return sl_error_set(err, -errno, "map %llu bytes for an arena",
 				    (unsigned long long)bytes);
+	madvise(base, bytes, MADV_HUGEPAGE); /* keyed appends touch many pages */
 	rc = sl_arena_attach_new(out, opts, base, err);
 	if (rc < 0)
 		munmap(base, bytes);

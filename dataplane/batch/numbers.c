@@ -17,6 +17,12 @@ static void partition_seq_store(struct sl_arena_partition *p, struct sl_partitio
 	SL_ORDER(); /* before the next life of a batch of it, and before any request */
 }
 
+static void attempt_count(struct sl_arena_batch *b)
+{
+	if (b->attempts < UINT16_MAX)
+		b->attempts++;
+}
+
 int sl_batch_number(struct sl_arena *a, uint32_t batch, uint32_t pid_slot, uint32_t now_realtime_s)
 {
 	struct sl_arena_batch *b = &a->batches[batch];
@@ -40,7 +46,7 @@ int sl_batch_number(struct sl_arena *a, uint32_t batch, uint32_t pid_slot, uint3
 	}
 	if (b->first_sent_realtime_s == 0)
 		b->first_sent_realtime_s = now_realtime_s;
-	b->attempts++;
+	attempt_count(b);
 	sl_life_store(
 		b, life); /* recovery derives next_seq from this when the next store is missing */
 	if (pid_slot != SL_ARENA_PID_NONE) {
@@ -53,8 +59,7 @@ int sl_batch_number(struct sl_arena *a, uint32_t batch, uint32_t pid_slot, uint3
 void sl_batch_resent(struct sl_arena *a, uint32_t batch)
 {
 	SL_ASSERT(sl_life_load(&a->batches[batch]).state == SL_BATCH_SENT);
-	if (a->batches[batch].attempts < UINT16_MAX)
-		a->batches[batch].attempts++;
+	attempt_count(&a->batches[batch]);
 }
 
 void sl_batch_unnumber(struct sl_arena *a, uint32_t batch)
