@@ -92,7 +92,8 @@ static void row_print(FILE *out, const struct sl_config_row *row, const struct s
 
 static void mib_print(FILE *out, const char *what, uint64_t bytes, const char *how)
 {
-	fprintf(out, "#   %-16s %9.1f MiB  %s\n", what, (double)bytes / (1024.0 * 1024.0), how);
+	fprintf(out, "#   %-16s %9.1f MiB%s%s\n", what, (double)bytes / (1024.0 * 1024.0),
+		*how ? "  " : "", how);
 }
 
 static void memory_print(FILE *out, const struct sl_config *cfg)

@@ -51,47 +51,40 @@ static bool endpoint_parse(struct sl_config_loader *loader, const char *text,
 	return true;
 }
 
-struct endpoints {
-	struct sl_config_endpoint *items;
-	uint32_t count;
-	bool good;
-};
-
-static void endpoints_add(struct sl_config_loader *loader, struct endpoints *list, const char *text)
+/* The text may be one broker, or several with commas. False when one of them is bad, or there are
+ * too many. */
+static bool endpoints_add(struct sl_config_loader *loader, struct sl_config_endpoint *items,
+			  uint32_t *count, const char *text)
 {
-	list->good = list->good && list->count < SL_CONFIG_ENDPOINTS_MAX &&
-		     endpoint_parse(loader, text, &list->items[list->count]);
-	list->count += list->good;
+	char *rest = sl_config_store_text(loader->store, text, strlen(text));
+	uint32_t count_before = *count;
+	for (char *item = strtok_r(rest, ", ", &rest); item; item = strtok_r(NULL, ", ", &rest)) {
+		if (*count == SL_CONFIG_ENDPOINTS_MAX ||
+		    !endpoint_parse(loader, item, &items[*count]))
+			return false;
+		(*count)++;
+	}
+	return *count > count_before;
 }
 
 static void endpoints_apply(struct sl_config_loader *loader, struct sl_config_level *level,
 			    const struct sl_config_row *row, const struct sl_config_value *value)
 {
-	struct endpoints list = {.good = true};
-	list.items =
-		sl_config_store_take(loader->store, SL_CONFIG_ENDPOINTS_MAX, sizeof(*list.items));
-	if (value->text) {
-		char *rest = sl_config_store_text(loader->store, value->text, strlen(value->text));
-		for (char *item = strtok_r(rest, ", ", &rest); item;
-		     item = strtok_r(NULL, ", ", &rest))
-			endpoints_add(loader, &list, item);
-	} else if (sl_config_is_sequence(value)) {
-		for (uint32_t i = 0; i < sl_config_item_count(value); i++) {
-			struct sl_config_value item = sl_config_item(loader, value, i);
-			bool good_before = list.good;
-			endpoints_add(loader, &list, item.text ? item.text : "");
-			if (good_before && !list.good) {
-				sl_config_error_value(loader, level, row, &item);
-				return;
-			}
-		}
-	}
-	if (!list.good || list.count == 0) {
+	bool list = sl_config_is_sequence(value);
+	uint32_t item_count = list ? sl_config_item_count(value) : 1, count = 0;
+	struct sl_config_endpoint *items =
+		sl_config_store_take(loader->store, SL_CONFIG_ENDPOINTS_MAX, sizeof(*items));
+	if (item_count < 1 || item_count > SL_CONFIG_ENDPOINTS_MAX) {
 		sl_config_error_value(loader, level, row, value);
 		return;
 	}
-	loader->cfg->bootstrap_servers = list.items;
-	loader->cfg->bootstrap_server_count = list.count;
+	for (uint32_t i = 0; i < item_count; i++) {
+		struct sl_config_value item = list ? sl_config_item(loader, value, i) : *value;
+		if (!item.text || !endpoints_add(loader, items, &count, item.text))
+			sl_config_error_value(loader, level, row, &item);
+	}
+	loader->cfg->bootstrap_servers = items;
+	loader->cfg->bootstrap_server_count = count;
 }
 
 static void core_apply(struct sl_config_loader *loader, struct sl_config_level *level,

@@ -43,19 +43,18 @@ static const char *runtime_dir_standard(struct sl_config_loader *loader)
 	return session && *session ? joined(loader, session, strlen(session), "/sluice") : NULL;
 }
 
-static bool path_good(const struct sl_config_row *row, const char *path)
-{
-	return *path == '/' && (int64_t)strlen(path) <= row->max && sl_config_text_printable(path);
-}
-
-static void path_check(struct sl_config_loader *loader, const char *key, const char *path)
+static bool path_check(struct sl_config_loader *loader, const char *key, const char *path)
 {
 	uint32_t index = sl_config_row_index(key);
-	if (!loader->top.set[index].bad && !path_good(&sl_config_rows[index], path))
-		sl_config_error(
-			loader, NULL, &loader->top.set[index], key,
+	const struct sl_config_row *row = &sl_config_rows[index];
+	if (loader->top.set[index].bad)
+		return false;
+	if (*path == '/' && (int64_t)strlen(path) <= row->max && sl_config_text_printable(path))
+		return true;
+	sl_config_error(loader, NULL, &loader->top.set[index], key,
 			"expected an absolute path of at most %d characters, found \"%.60s\"",
-			(int)sl_config_rows[index].max, path);
+			(int)row->max, path);
+	return false;
 }
 
 static void paths_compute(struct sl_config_loader *loader)
@@ -71,11 +70,12 @@ static void paths_compute(struct sl_config_loader *loader)
 					"$XDG_RUNTIME_DIR is set");
 		cfg->runtime_dir = "/";
 	}
-	path_check(loader, "runtime.dir", cfg->runtime_dir);
-	if (!cfg->arena_dir)
+	bool runtime_good = path_check(loader, "runtime.dir", cfg->runtime_dir);
+	if (cfg->arena_dir)
+		(void)path_check(loader, "arena.dir", cfg->arena_dir);
+	else if (runtime_good)
 		cfg->arena_dir =
 			joined(loader, cfg->runtime_dir, strlen(cfg->runtime_dir), "/private");
-	path_check(loader, "arena.dir", cfg->arena_dir);
 }
 
 static void workers_compute(struct sl_config_loader *loader)
