@@ -250,7 +250,8 @@ static uint32_t ring_turn(struct fake_agent *agent, uint32_t ring)
 	for (i = 0; i < count; i++) {
 		if (items[i].type == SL_RECORD_FLUSH)
 			atomic_fetch_add(&agent->flushes, 1);
-		else if (!fake_tail_ok(items[i].tail, items[i].tail_bytes))
+		else if (!fake_tail_ok(items[i].tail, items[i].tail_bytes) ||
+			 (agent->content_ok && !agent->content_ok(&items[i])))
 			atomic_fetch_add(&agent->tail_errors, 1);
 		atomic_fetch_add(&agent->records, items[i].type == SL_RECORD_DATA);
 	}

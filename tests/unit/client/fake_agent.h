@@ -31,6 +31,7 @@ struct fake_agent {
 	int wake[SL_SHM_RINGS_MAX];
 	char topics[FAKE_TOPICS][SL_HS_TOPIC_BYTES];
 	uint8_t token[SL_HS_TOKEN_BYTES];
+	bool (*content_ok)(const struct sl_ring_item *item); /* NULL: any content will do */
 	pthread_t thread;
 	_Atomic bool stop;
 	_Atomic bool paused; /* answers, but reads no ring */
