@@ -266,10 +266,11 @@ static uint32_t ring_turn(struct fake_agent *agent, uint32_t ring)
 
 static uint32_t rings_turn(struct fake_agent *agent)
 {
+	bool paused = atomic_load(&agent->paused);
 	uint32_t work = 0, i;
 
-	for (i = 0; agent->data && !atomic_load(&agent->paused) && i < agent->geometry.ring_count;
-	     i++)
+	atomic_store(&agent->quiet, paused);
+	for (i = 0; agent->data && !paused && i < agent->geometry.ring_count; i++)
 		if (atomic_load(&sl_segment_agent_page(agent->status, i)->ring_state) ==
 		    SL_RING_WIRE_OPEN)
 			work += ring_turn(agent, i);

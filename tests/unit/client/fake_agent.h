@@ -35,6 +35,7 @@ struct fake_agent {
 	pthread_t thread;
 	_Atomic bool stop;
 	_Atomic bool paused; /* answers, but reads no ring */
+	_Atomic bool quiet;  /* has seen that it is paused */
 	_Atomic bool forget; /* refuses REATTACH as unknown */
 	_Atomic bool sleepy; /* sleeps on the bell rather than spinning */
 	_Atomic uint32_t poison, sleeps, flushes, attached, reattached;

@@ -70,7 +70,8 @@ static int64_t send_one(struct fixture *f)
 static void pause_agent(struct fixture *f, bool paused)
 {
 	atomic_store(&f->agent.paused, paused);
-	usleep(5000);
+	while (atomic_load(&f->agent.quiet) != paused)
+		usleep(100);
 }
 
 static void test_all_shapes_in_all_modes(void **state)
