@@ -275,10 +275,10 @@ static bool in_room(struct sl_db_conn *conn, size_t frame_bytes)
 	/* Twice the largest frame: a read of half the room never leaves a frame without space. */
 	while (capacity < frame_bytes * 2)
 		capacity *= 2;
-	/* A full buffer speaks of a client under load. */
-	if (held == 0 && conn->in_end == 0 && conn->in_capacity &&
-	    conn->in_capacity < IN_BYTES_LOAD && conn->slow_credit_bytes < 0)
-		capacity = IN_BYTES_LOAD;
+	/* It fills what it is given: fewer and larger reads. */
+	if (conn->in_filled && held == 0 && capacity < IN_BYTES_LOAD)
+		capacity *= 2;
+	conn->in_filled = false;
 	if (capacity != conn->in_capacity) {
 		in = malloc(capacity);
 		if (!in)
@@ -354,6 +354,7 @@ static bool read_some(struct sl_db_conn *conn)
 		return false;
 	}
 	conn->in_end += (size_t)n;
+	conn->in_filled = (size_t)n == want && want >= conn->in_capacity / 2;
 	if (conn->db->options.faults.slow_bytes_per_s)
 		conn->slow_credit_bytes -= (double)n;
 	return true;
@@ -391,17 +392,15 @@ void sl_db_conn_event(struct sl_db_conn *conn, uint32_t events)
 
 void sl_db_conn_wake(struct sl_db_conn *conn)
 {
-	if (!conn->fetch_waits)
-		conn->wake_ns = SL_DEADLINE_NONE;
-	else {
-		/* Served again with its own deadline; serve() must not take it for muted. */
-		uint64_t deadline = conn->wake_ns;
+	if (conn->fetch_waits) {
+		/* Still muted by its own deadline, so that serve() would not look at it. */
 		struct sl_slice frame = {conn->in + conn->in_start + FRAME_SIZE_BYTES,
 					 sl_load_be32(conn->in + conn->in_start)};
 
-		conn->wake_ns = deadline;
 		if (frame_serve(conn, frame))
 			conn->in_start += frame.bytes + FRAME_SIZE_BYTES;
+	} else {
+		conn->wake_ns = SL_DEADLINE_NONE;
 	}
 	serve(conn);
 	watch_anew(conn);

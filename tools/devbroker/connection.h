@@ -18,6 +18,7 @@ struct sl_db_conn {
 	char local_host[64];
 	uint8_t *in;
 	size_t in_start, in_end, in_capacity;
+	bool in_filled; /* the last read got all it asked for */
 	struct sl_db_out out;
 	uint64_t wake_ns; /* SL_DEADLINE_NONE: not waiting */
 	bool fetch_waits; /* an append may end the wait */
