@@ -207,7 +207,7 @@ static const char *zstd(struct sl_db_inflater *inflater, struct sl_slice in)
 	return why;
 }
 
-const char *sl_db_inflate(struct sl_db_inflater *inflater, enum sl_codec codec, struct sl_slice in,
+const char *sl_db_inflate(struct sl_db_inflater *inflater, enum sl_codec_id codec, struct sl_slice in,
 			  struct sl_slice *out)
 {
 	const char *why;

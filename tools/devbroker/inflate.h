@@ -24,7 +24,7 @@ void sl_db_inflater_fini(struct sl_db_inflater *inflater);
  * Gives the records behind codec: the input itself for SL_CODEC_NONE, else bytes that live until
  * the next call. Returns NULL, or why it could not.
  */
-const char *sl_db_inflate(struct sl_db_inflater *inflater, enum sl_codec codec, struct sl_slice in,
+const char *sl_db_inflate(struct sl_db_inflater *inflater, enum sl_codec_id codec, struct sl_slice in,
 			  struct sl_slice *out);
 
 #endif

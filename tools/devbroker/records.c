@@ -81,7 +81,7 @@ static void header_read(const uint8_t *p, uint32_t bytes, struct sl_db_batch *ou
 	*out = (struct sl_db_batch){
 		.whole = {p, bytes},
 		.payload = {p + SL_BATCH_HEADER_BYTES, bytes - SL_BATCH_HEADER_BYTES},
-		.codec = (enum sl_codec)(p[22] & SL_BATCH_ATTR_CODEC_MASK),
+		.codec = (enum sl_codec_id)(p[22] & SL_BATCH_ATTR_CODEC_MASK),
 		.base_timestamp_ms = (int64_t)sl_load_be64(p + 27),
 		.max_timestamp_ms = (int64_t)sl_load_be64(p + 35),
 		.producer_id = (int64_t)sl_load_be64(p + 43),

@@ -20,7 +20,7 @@ struct sl_db_refusal {
 struct sl_db_batch {
 	struct sl_slice whole;
 	struct sl_slice payload;
-	enum sl_codec codec;
+	enum sl_codec_id codec;
 	int64_t base_timestamp_ms;
 	int64_t max_timestamp_ms;
 	int64_t producer_id;
