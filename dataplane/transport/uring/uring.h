@@ -33,6 +33,7 @@ struct sl_uring_options {
 	uint32_t keepalive_s;           /* SO_KEEPALIVE idle and interval, 0 = off */
 	bool disabled[SL_URING_FEATURE_COUNT];
 	bool send_zc;
+	bool send_zc_local;              /* also to this host, where it always copies: for tests */
 };
 
 /* Thread: the worker's own (a single-issuer ring belongs to whom made it). *out is destroyed by ops->destroy. */
