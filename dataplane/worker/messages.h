@@ -17,7 +17,9 @@
 
 #include "dataplane/shm/layout.h"
 #include "dataplane/transport/transport.h"
-#include "dataplane/wire/buf.h"
+#include "dataplane/wire/api.h"
+
+struct sl_codec;
 
 enum { SL_INDEX_NONE = -1, SL_TOPIC_NAME_BYTES = 250 };
 
@@ -90,8 +92,11 @@ enum sl_acks { SL_ACKS_NONE = 0, SL_ACKS_ONE = 1, SL_ACKS_ALL = -1 };
 struct sl_topic_settings { /* plain values from the configuration; the data plane knows no configuration */
 	int16_t acks; /* enum sl_acks */
 	bool idempotent;
-	uint8_t codec;       /* 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd */
-	int32_t codec_level;
+	/*
+	 * How batches are compressed; NULL: not. The control thread makes one context a worker, codec and level and keeps it
+	 * as long as the worker; a worker compresses one batch at a time, so topics share it.
+	 */
+	struct sl_codec *codec;
 	uint32_t partitioner; /* enum sl_partitioner of batch/partitioner.h */
 	bool ignore_keys, adaptive;
 	uint64_t linger_ns;
@@ -110,12 +115,21 @@ struct sl_worker_topic {
 struct sl_topic_routes {
 	int16_t error; /* not 0: its records fail with this code (unknown topic after its grace, not authorised, ...) */
 	uint8_t topic_id[16]; /* zero when the cluster has none */
+	/*
+	 * From sl_topic_tables_create(partition_count), since a worker allocates nothing. It keeps them where it needs them
+	 * and leaves here what RELEASE brings back to be freed.
+	 */
+	struct sl_topic_tables *tables;
 	uint32_t partition_count;
 	struct sl_topic_route {
 		int32_t broker; /* index, or SL_INDEX_NONE: no leader now */
 		int32_t leader_epoch; /* -1 not known; a lower one than the worker holds is ignored */
 	} partitions[];
 };
+
+/* By partition of one topic: memory for the worker. NULL when there is none to be had; free takes NULL. */
+struct sl_topic_tables *sl_topic_tables_create(uint32_t partition_count);
+void sl_topic_tables_free(struct sl_topic_tables *tables);
 
 struct sl_worker_broker {
 	struct sl_address address;
@@ -127,8 +141,11 @@ struct sl_carry {
 	uint32_t broker;
 	int16_t api_key;
 	uint64_t timeout_ns;
-	/* Writes the body for `version`; runs on the worker: pure, no side effects. */
-	void (*encode)(const struct sl_carry *carry, int16_t version, struct sl_wbuf *out);
+	/*
+	 * Writes the whole frame as the encoders of dataplane/wire do (head says version, correlation id and client id) and
+	 * returns its bytes or a negative errno. Runs on the worker: pure, no side effects.
+	 */
+	int (*encode)(const struct sl_carry *carry, const struct sl_request_head *head, struct sl_wbuf *out);
 	/* Filled by the worker: */
 	int error;       /* 0 or negative errno: -ENOTCONN, -ETIMEDOUT, -EPROTONOSUPPORT, -EMSGSIZE, ... */
 	int16_t version; /* that was spoken */

@@ -20,6 +20,17 @@
 struct sl_arena;
 struct sl_worker;
 
+/*
+ * What a worker asks of the thread that runs it; all called from within a turn, none may block. NULL where there is
+ * nothing to do (tests, simulator).
+ */
+struct sl_worker_hooks {
+	void *ctx;
+	void (*notify_control)(void *ctx);        /* the outbox was empty and is not any more */
+	void (*bell_add)(void *ctx, int bell_fd); /* wake the thread when it is written: edge-triggered, never read */
+	void (*bell_remove)(void *ctx, int bell_fd);
+};
+
 struct sl_worker_options {
 	uint32_t index;         /* of this worker */
 	uint32_t rings_max;     /* <= 4095 */
@@ -33,7 +44,7 @@ struct sl_worker_options {
 	uint64_t request_timeout_ns;
 	uint64_t connect_timeout_ns;
 	char client_id[64];
-	bool crc_at_seal; /* always true outside tests that measure */
+	struct sl_worker_hooks hooks;
 };
 
 /*
