@@ -19,6 +19,7 @@
 #include <assert.h>
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -195,7 +196,7 @@ uint64_t sl_arena_layout_hash(void);
 
 /* The same as text, one field a line, for the golden file. index from 0; false behind the last.
  * out: at least 80 bytes. */
-int sl_arena_layout_line(uint32_t index, char *out, size_t out_bytes);
+bool sl_arena_layout_line(uint32_t index, char *out, size_t out_bytes);
 
 /* life */
 struct sl_life {

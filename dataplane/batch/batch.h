@@ -57,6 +57,13 @@ static inline uint32_t sl_batch_records(const struct sl_arena *a, uint32_t batch
 	return sl_tail_records(atomic_load_explicit(&a->batches[batch].tail, memory_order_relaxed));
 }
 
+/* Payload bytes as they are sent; from SEALED. */
+static inline uint32_t sl_batch_wire_bytes(const struct sl_arena *a, uint32_t batch)
+{
+	return sl_chain_bytes(
+		a->batches[batch].chain[sl_batch_life(a, batch).selector].bytes_codec);
+}
+
 /* Nanoseconds until the deadline; negative: it has passed. */
 static inline int64_t sl_batch_left_ns(const struct sl_arena *a, uint32_t batch, uint64_t now_up_ns)
 {
@@ -87,12 +94,15 @@ struct sl_batch_compression {
 	uint32_t last_bytes;                   /* in the last chunk */
 	uint32_t out_bytes;
 	uint32_t crc;
-	int64_t limit_bytes;
 };
 
 void sl_batch_compress_begin(struct sl_arena *a, uint32_t batch, struct sl_codec *codec,
 			     struct sl_batch_compression *job);
 int sl_batch_compress_step(struct sl_arena *a, struct sl_batch_compression *job);
+
+/* Gives up before the last step; the batch is OPEN as before. Needed before it is resolved for
+ * another reason. */
+void sl_batch_compress_cancel(struct sl_arena *a, struct sl_batch_compression *job);
 
 /*
  * SEALED to SENT with the partition's epoch and next sequence, which moves on. Before the first
@@ -181,8 +191,7 @@ struct sl_batch_run_iter {
 	uint64_t ahead;      /* *run */
 	uint32_t chunk_runs; /* left in this chunk, run included */
 	uint32_t runs_left;  /* in all, run included */
-	uint32_t chunk, records;
-	bool open;
+	uint32_t chunk, next_chunk, records;
 };
 
 void sl_batch_runs_begin(const struct sl_arena *a, uint32_t batch, struct sl_batch_run_iter *it);

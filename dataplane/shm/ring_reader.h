@@ -28,7 +28,7 @@
 #include "dataplane/shm/layout.h"
 
 /* The shortest tail: null key, null value, no headers, a byte each. */
-enum { SL_RECORD_TAIL_BYTES_MIN = 3 };
+enum { SL_RING_TAIL_BYTES_MIN = 3 };
 
 struct sl_ring_reader {
 	const uint8_t *data;    /* the ring's bytes in D, mapped read-only */
@@ -169,7 +169,7 @@ static inline enum sl_poison sl_ring_reader_peek(const struct sl_ring_reader *re
 	if (SL_UNLIKELY(item->flags & ~SL_RECORD_SAMPLED))
 		return SL_POISON_TYPE;
 	head = SL_RECORD_HEADER_BYTES + item->flags * (uint32_t)SL_RECORD_SAMPLED_BYTES;
-	if (SL_UNLIKELY(length < head + SL_RECORD_TAIL_BYTES_MIN ||
+	if (SL_UNLIKELY(length < head + SL_RING_TAIL_BYTES_MIN ||
 			length > reader->record_bytes_max || span > limit))
 		return SL_POISON_LENGTH;
 	word1 = sl_ring_word(at + 8);

@@ -66,7 +66,7 @@ static void view_fill(struct sl_batch_view *v, const uint8_t *p, uint32_t batch_
 		.partition_leader_epoch = (int32_t)sl_load_be32(p + AT_LEADER_EPOCH),
 		.crc = sl_load_be32(p + AT_CRC),
 		.attributes = (int16_t)attributes,
-		.codec = (enum sl_codec)(attributes & SL_BATCH_ATTR_CODEC_MASK),
+		.codec = (enum sl_codec_id)(attributes & SL_BATCH_ATTR_CODEC_MASK),
 		.last_offset_delta = (int32_t)sl_load_be32(p + AT_LAST_OFFSET_DELTA),
 		.base_timestamp_ms = (int64_t)sl_load_be64(p + AT_BASE_TIMESTAMP),
 		.max_timestamp_ms = (int64_t)sl_load_be64(p + AT_MAX_TIMESTAMP),

@@ -21,7 +21,7 @@ enum {
 	SL_BATCH_CRC_FROM = 21, /* the CRC covers from the attributes to the end */
 };
 
-enum sl_codec {
+enum sl_codec_id {
 	SL_CODEC_NONE = 0,
 	SL_CODEC_GZIP = 1,
 	SL_CODEC_SNAPPY = 2,
@@ -46,7 +46,7 @@ struct sl_batch_header {
 	int16_t producer_epoch;
 	int32_t base_sequence;
 	uint32_t record_count; /* 1.. */
-	enum sl_codec codec;
+	enum sl_codec_id codec;
 	uint32_t payload_bytes; /* the records, compressed if codec says so */
 	uint32_t payload_crc;   /* sl_crc32c(0, payload, payload_bytes) */
 };
@@ -58,7 +58,7 @@ struct sl_batch_view {
 	int32_t partition_leader_epoch;
 	uint32_t crc;
 	int16_t attributes;
-	enum sl_codec codec; /* of the attributes */
+	enum sl_codec_id codec; /* of the attributes */
 	int32_t last_offset_delta;
 	int64_t base_timestamp_ms;
 	int64_t max_timestamp_ms;

@@ -7,6 +7,7 @@
 #include "dataplane/transport/uring/internal.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -165,11 +166,27 @@ static void deliver(struct sl_uring *u, struct sl_uring_conn *conn, uint32_t buf
 	u->buffers_held++;
 }
 
+/*
+ * A socket tells an error once. A send that had moved bytes before a reset keeps it to itself, and
+ * the receive then sees nothing but an end; TCP's state still knows: after the peer's orderly end
+ * it is not CLOSE.
+ */
+static int end_of_stream_error(const struct sl_uring_conn *conn)
+{
+	struct tcp_info info = {0};
+	socklen_t bytes = sizeof(info);
+
+	if (getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) < 0)
+		return 0;
+	return info.tcpi_state == TCP_CLOSE ? -ECONNRESET : 0;
+}
+
 void sl_uring_received(struct sl_uring *u, struct sl_uring_conn *conn,
 		       const struct io_uring_cqe *cqe, struct sl_uring_out *out)
 {
 	bool has_buffer = cqe->flags & IORING_CQE_F_BUFFER;
 	uint32_t buffer = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+	int error;
 
 	if (!(cqe->flags & IORING_CQE_F_MORE))
 		conn->recv_armed = false;
@@ -179,8 +196,9 @@ void sl_uring_received(struct sl_uring *u, struct sl_uring_conn *conn,
 		deliver(u, conn, buffer, (uint32_t)cqe->res, out);
 	else if (has_buffer)
 		buffer_return(u, buffer); /* after close() nobody reads */
+	error = cqe->res == 0 ? end_of_stream_error(conn) : 0;
 	if (cqe->res == 0)
-		sl_uring_end(u, conn, 0, -EPIPE);
+		sl_uring_end(u, conn, error, error ? error : -EPIPE);
 	else if (cqe->res == -ENOBUFS)
 		starve(u, conn);
 	else if (cqe->res < 0 && cqe->res != -EINTR && cqe->res != -EAGAIN)

@@ -3,7 +3,10 @@
 #include "dataplane/transport/uring/internal.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 enum { SQ_ENTRIES_MIN = 64, SQ_ENTRIES_MAX = 4096, CQ_ENTRIES_MAX = 65536 };
 
@@ -40,6 +43,21 @@ static int ring_setup(struct sl_uring *u)
 	return rc;
 }
 
+static int bell_open(struct sl_uring *u)
+{
+	int rc;
+
+	u->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (u->bell_fd < 0)
+		return -errno;
+	rc = io_uring_register_eventfd(&u->ring, u->bell_fd);
+	if (rc == 0)
+		rc = io_uring_cq_eventfd_toggle(&u->ring, false);
+	if (rc < 0)
+		close(u->bell_fd);
+	return rc;
+}
+
 int sl_uring_ring_open(struct sl_uring *u, struct sl_error *err)
 {
 	uint32_t i;
@@ -59,12 +77,55 @@ int sl_uring_ring_open(struct sl_uring *u, struct sl_error *err)
 	}
 	u->get_events = u->in_use[SL_URING_DEFER_TASKRUN] || u->in_use[SL_URING_COOP_TASKRUN];
 	sl_uring_features_probe(u);
+	rc = bell_open(u);
+	if (rc < 0) {
+		io_uring_queue_exit(&u->ring);
+		return sl_error_set(err, rc, "eventfd of the ring: %s", strerror(-rc));
+	}
 	return 0;
 }
 
 void sl_uring_ring_close(struct sl_uring *u)
 {
 	io_uring_queue_exit(&u->ring);
+	close(u->bell_fd);
+}
+
+static bool kernel_has_reason(const struct sl_uring *u)
+{
+	unsigned int flags = IO_URING_READ_ONCE(*u->ring.sq.kflags);
+
+	return io_uring_sq_ready(&u->ring) > 0 || io_uring_cq_ready(&u->ring) > 0 ||
+	       (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
+}
+
+bool sl_uring_has_reason(const struct sl_uring *u)
+{
+	return u->lists[SL_URING_LIST_DIRTY].first || u->returned_count > 0 || kernel_has_reason(u);
+}
+
+bool sl_uring_bell_arm(struct sl_uring *u)
+{
+	if (SL_LIKELY(u->bell_armed))
+		return true;
+	(void)io_uring_cq_eventfd_toggle(&u->ring, true);
+	u->bell_armed = true;
+	/* The kernel publishes work and then looks at the switch; we turn the switch and then look
+	 * for work. */
+	atomic_thread_fence(memory_order_seq_cst);
+	return !sl_uring_has_reason(u);
+}
+
+void sl_uring_bell_disarm(struct sl_uring *u)
+{
+	uint64_t rings;
+
+	if (!u->bell_armed)
+		return;
+	(void)io_uring_cq_eventfd_toggle(&u->ring, false);
+	u->bell_armed = false;
+	(void)!read(u->bell_fd, &rings,
+		    sizeof(rings)); /* silent when our own submission ends the idleness */
 }
 
 /* Errors of entering (EINTR, EAGAIN, EBUSY) leave the entries in the queue: the next poll() tries

@@ -127,6 +127,7 @@ void sl_uring_sent(struct sl_uring *u, struct sl_uring_conn *conn, const struct 
 {
 	uint32_t low = (uint32_t)(cqe->user_data >> 52) & 0xff;
 	uint32_t number = conn->sends_done + ((low - conn->sends_done) & 0xff);
+	int error;
 
 	if (cqe->flags & IORING_CQE_F_NOTIF) {
 		send_through(conn, number);
@@ -140,8 +141,10 @@ void sl_uring_sent(struct sl_uring *u, struct sl_uring_conn *conn, const struct 
 	}
 	if (!(cqe->flags & IORING_CQE_F_MORE))
 		send_through(conn, number);
-	if (cqe->res < 0 && cqe->res != -EINTR && cqe->res != -EAGAIN)
-		sl_uring_end(u, conn, cqe->res, cqe->res);
+	/* EPIPE is what the second to ask hears of a reset. */
+	error = cqe->res == -EPIPE ? -ECONNRESET : cqe->res;
+	if (error < 0 && error != -EINTR && error != -EAGAIN)
+		sl_uring_end(u, conn, error, error);
 }
 
 /* Reports what may be reported; at the end that is everything. False when out is full. */

@@ -71,18 +71,6 @@ static void reap(struct sl_uring *u, struct sl_uring_out *out)
 		io_uring_cq_advance(&u->ring, taken);
 }
 
-static bool kernel_has_reason(const struct sl_uring *u)
-{
-	return io_uring_sq_ready(&u->ring) > 0 || io_uring_cq_ready(&u->ring) > 0 ||
-	       (IO_URING_READ_ONCE(*u->ring.sq.kflags) &
-		(IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
-}
-
-static bool has_reason(const struct sl_uring *u)
-{
-	return u->lists[SL_URING_LIST_DIRTY].first || u->returned_count > 0 || kernel_has_reason(u);
-}
-
 /*
  * A pass takes what is submitted to the kernel and brings completions back. Passes go on while
  * there is work and nothing to tell: once there is, the caller's answer to it leaves together with
@@ -94,27 +82,30 @@ static uint32_t uring_poll(struct sl_transport *t, struct sl_event *events, uint
 	struct sl_uring_out out = {.events = events, .max = events_max};
 	uint32_t round;
 
-	for (round = 0; round < ROUNDS_MAX && has_reason(u) && out.count == 0; round++) {
+	for (round = 0; round < ROUNDS_MAX && out.count == 0; round++) {
+		if (!sl_uring_has_reason(u) && sl_uring_bell_arm(u))
+			return 0;
+		sl_uring_bell_disarm(u);
 		sl_uring_buffers_provide(u);
 		pump_dirty(u, &out);
 		sl_uring_enter(u);
 		reap(u, &out);
 		pump_dirty(u, &out);
 	}
-	if (out.count == 0 && io_uring_sq_ready(&u->ring) > 0)
+	if (out.count == 0)
 		sl_uring_enter(u);
 	return out.count;
 }
 
 static int uring_wait_fd(const struct sl_transport *t)
 {
-	return ((const struct sl_uring *)t)->ring.ring_fd;
+	return ((const struct sl_uring *)t)->bell_fd;
 }
 
-/* A full kernel may leave work with us that no completion announces: then now, else never. */
+/* Work that no completion announces (the kernel was full, passes were used up) is due now. */
 static uint64_t uring_next_deadline_ns(const struct sl_transport *t)
 {
-	return has_reason((const struct sl_uring *)t) ? 0 : SL_DEADLINE_NONE;
+	return sl_uring_has_reason((const struct sl_uring *)t) ? 0 : SL_DEADLINE_NONE;
 }
 
 static void uring_stats(const struct sl_transport *t, uint32_t index, struct sl_conn_stats *out)

@@ -193,12 +193,29 @@ static void test_hostile(void **state)
 	}
 }
 
+/* Callers size tables by the count of partitions, so one that the frame cannot hold must not reach
+ * them. */
+static void test_hostile_partition_count(void **state)
+{
+	struct bytes b =
+		bytes_of("00000000 00000000 ffff ffffffff 00000001 0000 0001 61 00 00000100"
+			 "0000 00000000 00000001 00000005 00000000 00000000 00000000");
+	struct sl_rbuf body = sl_rbuf_on(b.at, b.count);
+	struct sl_metadata_reader m;
+	struct sl_metadata_topic topic;
+
+	(void)state;
+	assert_int_equal(sl_metadata_begin(&m, &body, 7), 0);
+	assert_int_equal(sl_metadata_next_topic(&m, &topic), -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_request),
 		cmocka_unit_test(test_response),
 		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_hostile_partition_count),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

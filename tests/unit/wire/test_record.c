@@ -115,7 +115,7 @@ static void test_batch_b(void **state)
 static void test_batch_compressed(void **state)
 {
 	static const struct {
-		enum sl_codec codec;
+		enum sl_codec_id codec;
 		uint32_t length, crc;
 		const char *payload;
 	} rows[] = {

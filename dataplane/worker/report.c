@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Outcomes on their way back. A resolved batch is reported run by run - an entry, the write position, then the run's tomb,
+ * in this order, so that a kill between any two of them neither doubles nor drops a report - and freed when all its runs
+ * are tombs. A ring whose slots are full parks its own runs; others of the batch are reported.
+ */
+#include "dataplane/worker/internal.h"
+
+#include <linux/futex.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { REPORT_BATCHES_A_TURN = 256 };
+
+static void count_outcome(struct sl_worker *w, struct topic *topic, enum sl_outcome outcome, uint32_t records)
+{
+	switch (outcome) {
+	case SL_OUTCOME_PERSISTED:
+		STAT_ADD(w->stats.persisted, records);
+		STAT_ADD(topic->stats.persisted, records);
+		break;
+	case SL_OUTCOME_FAILED:
+		STAT_ADD(w->stats.failed, records);
+		STAT_ADD(topic->stats.failed, records);
+		break;
+	case SL_OUTCOME_UNKNOWN:
+		STAT_ADD(w->stats.unknown, records);
+		STAT_ADD(topic->stats.unknown, records);
+		break;
+	}
+	STAT_ADD(w->stats.queued, (uint64_t)-(int64_t)records);
+}
+
+void sl_resolved_push(struct sl_worker *w, uint32_t batch)
+{
+	w->extras[batch].link = NONE;
+	if (w->resolved_head == NONE)
+		w->resolved_head = batch;
+	else
+		w->extras[w->resolved_tail].link = batch;
+	w->resolved_tail = batch;
+}
+
+/* A batch that has left its partition's lists gets its outcome; its records are told at the end of the turn. */
+void sl_batch_settle(struct sl_worker *w, uint32_t batch, enum sl_outcome outcome, int16_t error, int64_t base_offset)
+{
+	struct partition *p = sl_batch_partition(w, batch);
+
+	sl_batch_resolve(w->arena, batch, outcome, error, base_offset);
+	if (p) {
+		struct topic *topic = &w->topics[p->topic];
+
+		count_outcome(w, topic, outcome, sl_batch_records(w->arena, batch));
+		if (topic->tables->queue[p->index] > 0)
+			topic->tables->queue[p->index]--;
+	}
+	w->live_batches--;
+	sl_resolved_push(w, batch);
+}
+
+static bool room_for_report(struct sl_worker *w, struct ring *ring)
+{
+	enum sl_poison poison;
+	uint32_t room;
+
+	if (ring->report_write_pos - ring->report_read_pos < ring->report_slots)
+		return true;
+	poison = sl_report_room(ring->app, ring->report_write_pos, ring->report_slots, &ring->report_read_pos, &room);
+	if (poison != SL_POISON_NONE) {
+		/* It lies about what it has read: it gets no more reports, its records go on. */
+		sl_ring_poison(w, ring, poison);
+		ring->dead = true;
+		return true;
+	}
+	return room > 0;
+}
+
+struct told { /* a batch's outcome, for its runs */
+	enum sl_outcome outcome;
+	int16_t error;
+	int64_t base_offset;
+	int32_t partition;
+	uint32_t topic;
+};
+
+static uint16_t topic_slot_of(const struct sl_worker *w, const struct ring *ring, uint32_t topic)
+{
+	const struct segment *segment = &w->segments[ring->segment];
+	uint16_t slot;
+
+	for (slot = 0; slot < ring->reader.topic_slots; slot++)
+		if (segment->topics[slot] == topic)
+			return slot;
+	return UINT16_MAX;
+}
+
+static void entry_write(struct sl_worker *w, struct ring *ring, const struct sl_batch_run *run, const struct told *told)
+{
+	struct sl_report *entry = &ring->reports[ring->report_write_pos & (ring->report_slots - 1)];
+
+	entry->base_offset = told->base_offset < 0 ? -1 : told->base_offset + run->first_index;
+	entry->partition = told->partition;
+	entry->count = run->count;
+	entry->error = told->error;
+	entry->topic_slot = ring->last_topic == told->topic ? ring->last_topic_slot : topic_slot_of(w, ring, told->topic);
+	ring->last_topic = told->topic;
+	ring->last_topic_slot = entry->topic_slot;
+	entry->outcome = (uint8_t)told->outcome;
+	entry->kind = SL_REPORT_KIND_RECORDS;
+	entry->zero = 0;
+	entry->first_seq = run->first_seq; /* last: recovery knows an entry by it */
+	ring->report_write_pos++;
+	/* Pairs with the application's acquire: whoever sees the position sees the entry. */
+	atomic_store_explicit(&ring->page->report_write_pos, ring->report_write_pos, memory_order_release);
+}
+
+static bool entry_wanted(const struct ring *ring, const struct told *told)
+{
+	if (ring->dead || ring->report_mode == SL_REPORT_NONE)
+		return false;
+	return ring->report_mode == SL_REPORT_ALL || told->outcome != SL_OUTCOME_PERSISTED;
+}
+
+static void ring_settled(struct sl_worker *w, struct ring *ring, enum sl_outcome outcome, uint32_t count)
+{
+	ring->settled += count;
+	if (outcome == SL_OUTCOME_FAILED)
+		ring->failed += count;
+	else if (outcome == SL_OUTCOME_UNKNOWN)
+		ring->unknown += count;
+	sl_ring_touch(w, ring);
+}
+
+/* Returns false when some run has to wait for its application. */
+static bool runs_report(struct sl_worker *w, uint32_t batch, const struct told *told)
+{
+	struct sl_batch_run_iter it;
+	struct sl_batch_run run;
+	bool all = true;
+
+	sl_arena_reporting_store(w->arena, batch);
+	sl_batch_runs_begin(w->arena, batch, &it);
+	while (sl_batch_runs_next(&it, &run)) {
+		struct ring *ring;
+
+		if (run.tomb)
+			continue;
+		ring = &w->rings[w->ring_of_slot[run.ring]];
+		if (entry_wanted(ring, told)) {
+			if (SL_UNLIKELY(!room_for_report(w, ring))) {
+				w->parked_count += !ring->parked;
+				ring->parked = true;
+				all = false;
+				continue;
+			}
+			entry_write(w, ring, &run, told);
+		} else if (ring->dead) {
+			STAT_ADD(w->stats.reports_discarded, 1);
+		}
+		sl_batch_run_entomb(&it);
+		ring_settled(w, ring, told->outcome, run.count);
+	}
+	return all;
+}
+
+static bool batch_report(struct sl_worker *w, uint32_t batch)
+{
+	struct partition *p = sl_batch_partition(w, batch);
+	struct told told = {
+		.outcome = sl_batch_outcome(w->arena, batch),
+		.error = sl_batch_error(w->arena, batch),
+		.base_offset = w->arena->batches[batch].base_offset,
+		.partition = p ? p->index : -1,
+		.topic = p ? p->topic : NONE,
+	};
+
+	if (!runs_report(w, batch, &told))
+		return false;
+	sl_batch_free(w->arena, batch);
+	return true;
+}
+
+/* Rings whose application has read some reports meanwhile. */
+static void rings_unpark(struct sl_worker *w)
+{
+	uint32_t i;
+
+	w->parked_count = 0;
+	for (i = 0; i < w->ring_count; i++) {
+		struct ring *ring = &w->rings[i];
+
+		if (!ring->open || !ring->parked)
+			continue;
+		ring->parked = !room_for_report(w, ring);
+		w->parked_count += ring->parked;
+	}
+}
+
+/* Reports what was resolved. What has to wait for a slow application is tried again in a later turn. */
+uint32_t sl_reports_turn(struct sl_worker *w)
+{
+	uint32_t done = 0, seen = 0;
+	uint32_t stop = w->resolved_tail;
+
+	if (w->parked_count > 0)
+		rings_unpark(w);
+	while (w->resolved_head != NONE && seen < REPORT_BATCHES_A_TURN) {
+		uint32_t batch = w->resolved_head;
+
+		w->resolved_head = w->extras[batch].link;
+		if (batch_report(w, batch))
+			done++;
+		else
+			sl_resolved_push(w, batch);
+		seen++;
+		if (batch == stop)
+			break; /* what was pushed back stays for the next turn */
+	}
+	if (done > 0)
+		w->arena_freed = true;
+	return done;
+}
+
+static void ring_publish(struct ring *ring)
+{
+	struct sl_agent_page *page = ring->page;
+
+	atomic_store_explicit(&page->failed_count, ring->failed, memory_order_relaxed);
+	atomic_store_explicit(&page->unknown_count, ring->unknown, memory_order_relaxed);
+	atomic_store_explicit(&page->settled_count, ring->settled, memory_order_release);
+}
+
+/* Neither of the two ways can block, whatever the application did to its end. */
+static void ring_wake(struct sl_worker *w, struct ring *ring)
+{
+	static const char byte;
+
+	if (atomic_load_explicit(&ring->app->waiting, memory_order_relaxed) != 0) {
+		atomic_fetch_add_explicit(&ring->page->wake_word, 1, memory_order_release);
+		syscall(SYS_futex, &ring->page->wake_word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+		STAT_ADD(w->stats.wakes, 1);
+	}
+	if (ring->wake_fd >= 0 && ring->report_write_pos != ring->report_told_pos) {
+		ring->report_told_pos = ring->report_write_pos;
+		send(ring->wake_fd, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+}
+
+/* Publishes the counts of rings that had outcomes or gave room back in this turn, and wakes those who wait for it. */
+void sl_rings_wake(struct sl_worker *w)
+{
+	uint32_t i;
+
+	if (w->touched_count == 0)
+		return;
+	for (i = 0; i < w->touched_count; i++)
+		ring_publish(&w->rings[w->touched[i]]);
+	/*
+	 * Pairs with the fence of an application that stores `waiting` and then looks at its positions once more: either it
+	 * sees what was stored above, or we see that it waits.
+	 */
+	atomic_thread_fence(memory_order_seq_cst);
+	for (i = 0; i < w->touched_count; i++) {
+		struct ring *ring = &w->rings[w->touched[i]];
+
+		ring->touched = false;
+		ring_wake(w, ring);
+	}
+	w->touched_count = 0;
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Applications' rings: taken in, poisoned, drained, given back. */
+#include "dataplane/worker/internal.h"
+
+#include <unistd.h>
+
+static uint32_t ring_free_index(const struct sl_worker *w)
+{
+	uint32_t i;
+
+	for (i = 0; i < w->options.rings_max; i++)
+		if (!w->rings[i].open)
+			return i;
+	return NONE;
+}
+
+static void ring_reset_tell(struct ring *ring, uint64_t first_seq)
+{
+	struct sl_report *entry = &ring->reports[ring->report_write_pos & (ring->report_slots - 1)];
+
+	*entry = (struct sl_report){
+		.first_seq = first_seq,
+		.base_offset = -1,
+		.partition = -1,
+		.topic_slot = UINT16_MAX,
+		.outcome = SL_OUTCOME_UNKNOWN,
+		.kind = SL_REPORT_KIND_RESET,
+	};
+	ring->report_write_pos++;
+	atomic_store_explicit(&ring->page->report_write_pos, ring->report_write_pos, memory_order_release);
+}
+
+/*
+ * A ring whose application came back from an agent that died: positions come from the control thread, counters from S,
+ * bounded by what they may be. What the old agent had taken and not reported is unknown.
+ */
+static void ring_resume(struct ring *ring, uint64_t start_seq, bool reset)
+{
+	uint64_t settled = atomic_load_explicit(&ring->page->settled_count, memory_order_relaxed);
+	uint64_t read = atomic_load_explicit(&ring->app->report_read_pos, memory_order_relaxed);
+
+	ring->report_write_pos = atomic_load_explicit(&ring->page->report_write_pos, memory_order_relaxed);
+	if (ring->report_write_pos - read > ring->report_slots)
+		ring->report_write_pos = read;
+	ring->report_read_pos = read;
+	ring->failed = atomic_load_explicit(&ring->page->failed_count, memory_order_relaxed);
+	ring->unknown = atomic_load_explicit(&ring->page->unknown_count, memory_order_relaxed);
+	ring->settled = settled <= start_seq ? settled : start_seq;
+	if (!reset)
+		return;
+	ring->unknown += start_seq - ring->settled;
+	ring->settled = start_seq;
+	/* A full report ring has no room for the entry; the counts tell it all the same. */
+	if (ring->report_write_pos - ring->report_read_pos < ring->report_slots)
+		ring_reset_tell(ring, start_seq);
+}
+
+static bool ring_add(struct sl_worker *w, uint32_t segment, uint32_t index)
+{
+	const struct sl_worker_segment *object = w->segments[segment].object;
+	uint32_t free_index = ring_free_index(w);
+	struct ring *ring;
+	uint32_t slot;
+
+	if (free_index == NONE || sl_arena_ring_add(w->arena, w->segments[segment].slot, index, &slot) < 0)
+		return false;
+	ring = &w->rings[free_index];
+	*ring = (struct ring){
+		.app = (const void *)(object->data + sl_data_page_offset(index)),
+		.page = (void *)(object->status + sl_status_page_offset(index)),
+		.reports = (void *)(object->status +
+				    sl_status_reports_offset(object->ring_count, object->report_slots, index)),
+		.report_slots = object->report_slots,
+		.report_mode = object->report_mode[index],
+		.slot = slot,
+		.segment = segment,
+		.index = index,
+		.last_topic = NONE,
+		.wake_fd = -1,
+		.open = true,
+		.reading = true,
+	};
+	sl_ring_reader_init(&ring->reader, object->data + sl_data_ring_offset(object->ring_count, object->ring_bytes, index),
+			    object->ring_bytes, object->record_bytes_max, object->start_pos[index],
+			    object->start_seq[index]);
+	ring->reader.topic_slots = SL_SHM_TOPICS_MAX; /* which of them are bound is looked up anyway */
+	if (object->start_seq[index] > 0 || object->start_pos[index] > 0) {
+		ring_resume(ring, object->start_seq[index], object->reset[index]);
+		sl_arena_ring_cursor_store(w->arena, slot, ring->reader.read_pos, ring->reader.next_seq);
+	}
+	atomic_store_explicit(&ring->page->ring_state, SL_RING_WIRE_OPEN, memory_order_release);
+	w->ring_of_slot[slot] = free_index;
+	w->segments[segment].rings[index] = free_index;
+	if (free_index >= w->ring_count)
+		w->ring_count = free_index + 1;
+	sl_ring_touch(w, ring);
+	return true;
+}
+
+static void segment_init_fill(struct sl_arena_segment_init *init, const struct sl_worker_segment *object)
+{
+	*init = (struct sl_arena_segment_init){
+		.uid = object->uid,
+		.gid = object->gid,
+		.ring_count = object->ring_count,
+		.ring_bytes = object->ring_bytes,
+		.data_dev = object->data_dev,
+		.data_ino = object->data_ino,
+		.status_dev = object->status_dev,
+		.status_ino = object->status_ino,
+	};
+	memcpy(init->client_id, object->client_id, sizeof(init->client_id));
+	memcpy(init->token, object->token, sizeof(init->token));
+}
+
+void sl_segment_add(struct sl_worker *w, uint32_t index, struct sl_worker_segment *object)
+{
+	struct segment *segment = &w->segments[index];
+	struct sl_arena_segment_init init;
+	struct sl_msg added = {SL_MSG_SEGMENT_ADDED, index, 1, 0, NULL};
+	uint32_t i;
+
+	SL_ASSERT(index < w->options.segments_max && !segment->object);
+	segment->object = object;
+	segment->draining = false;
+	memset(segment->topics, 0xff, sizeof(segment->topics));
+	for (i = 0; i < SL_SHM_RINGS_MAX; i++)
+		segment->rings[i] = NONE;
+	segment_init_fill(&init, object);
+	if (sl_arena_segment_add(w->arena, &init, &segment->slot) < 0)
+		added.b = 0;
+	for (i = 0; i < object->ring_count && added.b; i++)
+		if (object->mine[i] && !ring_add(w, index, i))
+			added.b = 0;
+	if (w->options.hooks.bell_add)
+		w->options.hooks.bell_add(w->options.hooks.ctx, object->bell_fd);
+	sl_worker_tell(w, &added);
+}
+
+void sl_segment_bind(struct sl_worker *w, uint32_t index, uint32_t slot, uint32_t topic)
+{
+	struct segment *segment = &w->segments[index];
+
+	if (!segment->object || slot >= SL_SHM_TOPICS_MAX)
+		return;
+	segment->topics[slot] = (uint16_t)topic;
+	sl_arena_segment_topic_store(w->arena, segment->slot, slot, w->topics[topic].slot);
+}
+
+void sl_segment_wake_fd(struct sl_worker *w, uint32_t index, uint32_t ring_index, int fd)
+{
+	struct segment *segment = &w->segments[index];
+	struct ring *ring;
+
+	if (!segment->object || ring_index >= SL_SHM_RINGS_MAX || segment->rings[ring_index] == NONE) {
+		close(fd);
+		return;
+	}
+	ring = &w->rings[segment->rings[ring_index]];
+	if (ring->wake_fd >= 0)
+		close(ring->wake_fd);
+	ring->wake_fd = fd;
+	ring->report_told_pos = ring->report_write_pos - 1; /* say it once, whatever was missed */
+	sl_ring_touch(w, ring);
+}
+
+/* What is committed by now is still read; nothing after it. */
+static void ring_drain(struct sl_worker *w, struct ring *ring, bool dead)
+{
+	enum sl_poison poison;
+
+	if (ring->reading && !ring->draining) {
+		poison = sl_ring_reader_refresh(&ring->reader, ring->app);
+		if (poison != SL_POISON_NONE)
+			sl_ring_poison(w, ring, poison);
+	}
+	ring->draining = true;
+	ring->dead = ring->dead || dead;
+	if (dead)
+		ring->parked = false;
+	if (ring->reading && ring->reader.read_pos == ring->reader.committed_pos)
+		ring->reading = false;
+	if (atomic_load_explicit(&ring->page->ring_state, memory_order_relaxed) == SL_RING_WIRE_OPEN)
+		atomic_store_explicit(&ring->page->ring_state, SL_RING_WIRE_DRAINING, memory_order_release);
+}
+
+void sl_segment_drain(struct sl_worker *w, uint32_t index, bool dead)
+{
+	struct segment *segment = &w->segments[index];
+	uint32_t i;
+
+	if (!segment->object)
+		return;
+	w->draining_count += !segment->draining;
+	segment->draining = true;
+	for (i = 0; i < SL_SHM_RINGS_MAX; i++)
+		if (segment->rings[i] != NONE)
+			ring_drain(w, &w->rings[segment->rings[i]], dead);
+	sl_segments_check_gone(w);
+}
+
+static bool ring_through(const struct ring *ring)
+{
+	return !ring->reading && ring->settled == ring->reader.next_seq;
+}
+
+static void ring_remove(struct sl_worker *w, struct ring *ring)
+{
+	atomic_store_explicit(&ring->page->ring_state, SL_RING_WIRE_CLOSED, memory_order_release);
+	if (ring->wake_fd >= 0)
+		close(ring->wake_fd);
+	sl_arena_ring_retire(w->arena, ring->slot);
+	w->ring_of_slot[ring->slot] = NONE;
+	ring->open = false;
+	ring->page = NULL;
+}
+
+/* Gives a drained segment back once all of its rings are through. */
+static bool segment_gone(struct sl_worker *w, uint32_t index)
+{
+	struct segment *segment = &w->segments[index];
+	struct sl_msg gone = {SL_MSG_SEGMENT_GONE, index, 0, 0, segment->object};
+	uint32_t i;
+
+	for (i = 0; i < SL_SHM_RINGS_MAX; i++)
+		if (segment->rings[i] != NONE && !ring_through(&w->rings[segment->rings[i]]))
+			return false;
+	sl_rings_wake(w); /* the last outcomes, while the pages are still there */
+	for (i = 0; i < SL_SHM_RINGS_MAX; i++)
+		if (segment->rings[i] != NONE)
+			ring_remove(w, &w->rings[segment->rings[i]]);
+	sl_arena_segment_drop(w->arena, segment->slot);
+	if (w->options.hooks.bell_remove)
+		w->options.hooks.bell_remove(w->options.hooks.ctx, segment->object->bell_fd);
+	segment->object = NULL;
+	sl_worker_tell(w, &gone);
+	return true;
+}
+
+void sl_segments_check_gone(struct sl_worker *w)
+{
+	uint32_t i;
+
+	if (w->draining_count == 0)
+		return;
+	for (i = 0; i < w->options.segments_max; i++)
+		if (w->segments[i].object && w->segments[i].draining && segment_gone(w, i))
+			w->draining_count--;
+}
+
+/* The ring is read no further; what was taken from it goes on. Nobody else notices. */
+void sl_ring_poison(struct sl_worker *w, struct ring *ring, enum sl_poison code)
+{
+	struct sl_msg msg = {SL_MSG_RING_POISONED, ring->segment, ring->index, code, NULL};
+
+	if (atomic_load_explicit(&ring->page->ring_state, memory_order_relaxed) == SL_RING_WIRE_POISONED)
+		return;
+	ring->reading = false;
+	atomic_store_explicit(&ring->page->poison_pos, ring->reader.poison_pos, memory_order_relaxed);
+	atomic_store_explicit(&ring->page->poison_code, (uint32_t)code, memory_order_relaxed);
+	atomic_store_explicit(&ring->page->ring_state, SL_RING_WIRE_POISONED, memory_order_release);
+	STAT_ADD(w->stats.rings_poisoned, 1);
+	sl_ring_touch(w, ring);
+	sl_worker_tell(w, &msg);
+}
+
+/* The agent stops: every ring is read to where it is committed now. */
+void sl_rings_stop(struct sl_worker *w)
+{
+	uint32_t i;
+
+	for (i = 0; i < w->ring_count; i++)
+		if (w->rings[i].open)
+			ring_drain(w, &w->rings[i], false);
+}
+
+bool sl_rings_drained(const struct sl_worker *w)
+{
+	uint32_t i;
+
+	for (i = 0; i < w->ring_count; i++)
+		if (w->rings[i].open && w->rings[i].reading)
+			return false;
+	return true;
+}
+
+void sl_ring_touch(struct sl_worker *w, struct ring *ring)
+{
+	if (ring->touched)
+		return;
+	ring->touched = true;
+	w->touched[w->touched_count++] = (uint32_t)(ring - w->rings);
+}

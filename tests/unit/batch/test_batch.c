@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Goal: records come out of batches as they went in, with their origins, and every chunk comes
+ * back. */
+#include "tests/unit/batch/support.h"
+
+#include <stdio.h>
+
+#include "dataplane/base/crc32c.h"
+#include "dataplane/batch/codec.h"
+
+enum { MODEL_RECORDS = 6000, PAYLOAD_MAX = 1 << 17 };
+
+static uint32_t open_batch(struct sl_arena *a, uint32_t partition)
+{
+	uint32_t batch;
+
+	assert_int_equal(sl_batch_open(a, partition, base_ts, 1000, &batch), 0);
+	return batch;
+}
+
+static struct sl_batch_record record(uint32_t ring, uint64_t seq, const uint8_t *tail,
+				     uint32_t bytes)
+{
+	return (struct sl_batch_record){.ring = ring,
+					.seq = seq,
+					.timestamp_ms = base_ts,
+					.tail = tail,
+					.tail_bytes = bytes};
+}
+
+/* What was appended, to compare with. */
+struct model {
+	uint8_t payload[PAYLOAD_MAX];
+	uint32_t bytes, records;
+	uint32_t ring[MODEL_RECORDS];
+	uint64_t seq[MODEL_RECORDS];
+	int64_t max_ts;
+};
+
+static void model_add(struct model *m, const struct sl_batch_record *r)
+{
+	int64_t time = r->timestamp_ms - base_ts;
+	uint32_t body = 1 + sl_varint64_bytes(time) + sl_varint32_bytes((int32_t)m->records) +
+			r->tail_bytes;
+	uint8_t *p = sl_varint32_put(m->payload + m->bytes, (int32_t)body);
+
+	*p++ = 0;
+	p = sl_varint64_put(p, time);
+	p = sl_varint32_put(p, (int32_t)m->records);
+	memcpy(p, r->tail, r->tail_bytes);
+	m->bytes = (uint32_t)(p + r->tail_bytes - m->payload);
+	m->ring[m->records] = r->ring;
+	m->seq[m->records] = r->seq;
+	m->max_ts = m->records == 0 || r->timestamp_ms > m->max_ts ? r->timestamp_ms : m->max_ts;
+	m->records++;
+}
+
+static void runs_compare(const struct sl_arena *a, uint32_t batch, const struct model *m)
+{
+	struct sl_batch_run_iter it;
+	struct sl_batch_run run;
+	uint32_t index = 0, i;
+
+	sl_batch_runs_begin(a, batch, &it);
+	while (sl_batch_runs_next(&it, &run)) {
+		assert_false(run.tomb);
+		assert_int_equal(run.first_index, index);
+		assert_true(run.count > 0);
+		for (i = 0; i < run.count; i++, index++) {
+			assert_int_equal(run.ring, m->ring[index]);
+			assert_true(run.first_seq + i == m->seq[index]);
+		}
+	}
+	assert_int_equal(index, m->records);
+}
+
+static void batch_compare(struct sl_arena *a, uint32_t batch, const struct model *m)
+{
+	static uint8_t wire[PAYLOAD_MAX];
+	struct sl_batch_header_fields f;
+	uint8_t *raw = NULL;
+	size_t bytes;
+
+	runs_compare(a, batch, m);
+	assert_int_equal(sl_batch_number(a, batch, 0, 5), 0);
+	sl_batch_header_fill(a, batch, &f);
+	assert_int_equal(f.record_count, m->records);
+	assert_true(f.max_timestamp_ms == m->max_ts && f.base_timestamp_ms == base_ts &&
+		    f.producer_id == PID);
+	assert_int_equal(sl_batch_wire_bytes(a, batch), f.payload_bytes);
+	payload_read(a, batch, wire);
+	assert_int_equal(sl_crc32c(0, wire, f.payload_bytes), f.payload_crc);
+	if (f.codec == 0) {
+		assert_int_equal(f.payload_bytes, m->bytes);
+		assert_memory_equal(wire, m->payload, m->bytes);
+		return;
+	}
+	assert_int_equal(
+		sl_codec_decompress(f.codec, wire, f.payload_bytes, PAYLOAD_MAX, &raw, &bytes), 0);
+	assert_int_equal(bytes, m->bytes);
+	assert_memory_equal(raw, m->payload, m->bytes);
+	free(raw);
+}
+
+/* One batch of random records, filled until it is full or enough, sealed in this or that way. */
+static void cycle(struct sl_arena *a, struct sl_codec *codec, uint64_t *random, uint64_t seq[RINGS])
+{
+	static struct model m;
+	static uint8_t tail[40000];
+	uint32_t batch = open_batch(a, (uint32_t)(sl_random_next(random) % PARTITIONS));
+	uint32_t want = 1 + (uint32_t)(sl_random_next(random) % 1500),
+		 shape = (uint32_t)(sl_random_next(random) >> 61);
+	struct sl_batch_compression job;
+
+	m.bytes = m.records = 0;
+	while (m.records < want) {
+		uint32_t ring = (uint32_t)(sl_random_next(random) >> 33) % (shape < 4 ? 1 : RINGS);
+		int32_t value = (int32_t)(sl_random_next(random) % (shape % 4 == 0   ? 9000
+								    : shape % 4 == 1 ? 130
+										     : 20));
+		uint32_t bytes =
+			tail_make(tail, (int32_t)(sl_random_next(random) % 40) - 1, value, *random);
+		struct sl_batch_record r = record(ring, seq[ring], tail, bytes);
+		int rc;
+
+		r.timestamp_ms += shape % 3 ? 0 : (int64_t)(sl_random_next(random) % 20000) - 10000;
+		if (sl_random_next(random) % 16 == 0)
+			seq[ring] += 3, r.seq = seq[ring];
+		rc = sl_batch_append(a, batch, &r);
+		if (rc < 0) {
+			assert_int_equal(rc, -E2BIG);
+			break;
+		}
+		seq[ring]++;
+		model_add(&m, &r);
+		assert_int_equal(sl_batch_bytes(a, batch), m.bytes);
+		if (m.records % 64 == 0)
+			check(a, false);
+	}
+	sl_arena_ring_cursor_store(a, 0, 0, seq[0]);
+	runs_compare(a, batch, &m);
+	if (codec) {
+		sl_batch_compress_begin(a, batch, codec, &job);
+		while (sl_batch_compress_step(a, &job) == 1)
+			check(a, true);
+	} else {
+		sl_batch_seal(a, batch);
+	}
+	check(a, false);
+	batch_compare(a, batch, &m);
+	check(a, false);
+	sl_batch_resolve(a, batch, SL_OUTCOME_PERSISTED, 0, 77);
+	check(a, false);
+	assert_int_equal(sl_batch_outcome(a, batch), SL_OUTCOME_PERSISTED);
+	runs_entomb(a, batch);
+	check(a, false);
+	sl_batch_free(a, batch);
+	check(a, false);
+}
+
+static void test_cycles(void **state)
+{
+	struct sl_arena *a = small_arena();
+	/* The low half of the numbers turns over on the way. */
+	uint64_t seq[RINGS] = {0x2fffffe00, 0, 0xffffff00, 17};
+	struct sl_codec *codecs[5] = {NULL};
+	uint64_t random = 11;
+	uint32_t i, all;
+
+	for (i = 1; i <= 4; i++)
+		assert_int_equal(sl_codec_create(&codecs[i], i, SL_CODEC_LEVEL_DEFAULT, NULL), 0);
+	for (i = 0; i < RINGS; i++)
+		sl_arena_ring_cursor_store(a, i, 0, seq[i]);
+	all = a->chunks_free;
+	for (i = 0; i < 200; i++)
+		cycle(a, codecs[i % 5], &random, seq);
+	assert_int_equal(a->chunks_free, all);
+	for (i = 1; i <= 4; i++)
+		sl_codec_destroy(codecs[i]);
+	sl_arena_destroy(a, false);
+}
+
+static void test_malformed(void **state)
+{
+	struct sl_arena *a = small_arena();
+	uint32_t batch = open_batch(a, 0), bytes, i;
+	uint8_t tail[256], good[256];
+	struct sl_batch_record r;
+
+	/* Headers: one with a value, one without. */
+	static const uint8_t headers[] = {1, 2, 'v', 4, 4, 'h', '1', 2, 'x', 2, 'h', 1};
+	static const uint8_t bad[][8] = {
+		{3, 1, 0},          /* key length -2 */
+		{1, 3, 0},          /* value length -2 */
+		{1, 1, 1},          /* header count -1 */
+		{1, 1, 2, 1, 1},    /* header without key */
+		{1, 1, 2, 2, 'h'},  /* header without value length */
+		{1, 0x80, 0x80, 0}, /* length cut short */
+		{1, 1, 0, 0},       /* a byte too many */
+		{0x7e, 1, 0},       /* key longer than the record */
+	};
+	static const uint8_t bad_bytes[] = {3, 3, 3, 5, 5, 4, 4, 3};
+
+	bytes = tail_make(good, 16, 100, 1);
+	for (i = 0; i < SL_ARRAY_COUNT(bad); i++) {
+		r = record(0, i, bad[i], bad_bytes[i]);
+		assert_int_equal(sl_batch_append(a, batch, &r), -EBADMSG);
+		assert_int_equal(sl_batch_append_slow(a, batch, &r), -EBADMSG);
+	}
+	for (i = 0; i < bytes; i++) {
+		r = record(0, 0, good, i);
+		assert_int_equal(sl_batch_append(a, batch, &r), -EBADMSG);
+	}
+	memcpy(tail, good, bytes);
+	tail[bytes - 1] = 2; /* claims a header */
+	r = record(0, 0, tail, bytes);
+	assert_int_equal(sl_batch_append(a, batch, &r), -EBADMSG);
+	assert_int_equal(sl_batch_records(a, batch), 0);
+	r = record(0, 0, headers, sizeof(headers));
+	assert_int_equal(sl_batch_append(a, batch, &r), 0);
+	r = record(0, 1, good, bytes);
+	assert_int_equal(sl_batch_append(a, batch, &r), 0);
+	assert_int_equal(sl_tail_runs(a->batches[batch].tail), 1);
+	r = record(0, 2, good, UINT32_MAX);
+	assert_int_equal(sl_batch_append(a, batch, &r), -EMSGSIZE);
+	check(a, false);
+	sl_arena_destroy(a, false);
+}
+
+static void test_sequences(void **state)
+{
+	struct sl_arena *a = small_arena();
+	uint32_t batch[3], i, j;
+	uint8_t tail[16];
+	uint32_t bytes = tail_make(tail, -1, 3, 0);
+	struct sl_partition_seq seq = {.next_seq = INT32_MAX - 3, .epoch = 3, .pid_slot = 0};
+	struct sl_batch_header_fields f;
+
+	a->partitions[1].seq = sl_partition_seq_pack(seq);
+	for (i = 0; i < 3; i++) {
+		batch[i] = open_batch(a, 1);
+		for (j = 0; j < 3; j++) {
+			struct sl_batch_record r = record(0, i * 3 + j, tail, bytes);
+
+			assert_int_equal(sl_batch_append(a, batch[i], &r), 0);
+		}
+		sl_batch_seal(a, batch[i]);
+		assert_int_equal(sl_batch_number(a, batch[i], 0, 1), 0);
+		check(a, false);
+	}
+	sl_batch_header_fill(a, batch[1], &f);
+	assert_true(f.base_sequence == INT32_MAX && f.producer_epoch == 3);
+	sl_batch_header_fill(a, batch[2], &f);
+	assert_int_equal(f.base_sequence, 2); /* 2147483647, 0, 1 were the one before */
+	assert_int_equal(sl_partition_epoch_bump(a, 1), 0);
+	for (i = 0; i < 3; i++)
+		sl_batch_unnumber(a, batch[i]);
+	assert_int_equal(sl_batch_number(a, batch[0], 0, 1), 0);
+	sl_batch_header_fill(a, batch[0], &f);
+	assert_true(f.base_sequence == 0 && f.producer_epoch == 4);
+	assert_int_equal(sl_batch_number(a, batch[1], SL_ARENA_PID_NONE, 1), 0);
+	sl_batch_header_fill(a, batch[1], &f);
+	assert_true(f.base_sequence == -1 && f.producer_epoch == -1 && f.producer_id == -1);
+	check(a, false);
+	/* A slot made anew starts above what the broker knows. */
+	for (i = 0; i < 3; i++) {
+		sl_batch_resolve(a, batch[i], SL_OUTCOME_FAILED, -1, -1);
+		assert_int_equal(sl_batch_error(a, batch[i]), -1);
+		sl_batch_free(a, batch[i]);
+	}
+	sl_arena_partition_drop(a, 1);
+	assert_int_equal(a->header->pids[0].epoch_floor, 5);
+	seq = (struct sl_partition_seq){.epoch = INT16_MAX};
+	a->partitions[2].seq = sl_partition_seq_pack(seq);
+	assert_int_equal(sl_partition_epoch_bump(a, 2), -EOVERFLOW);
+	sl_arena_destroy(a, false);
+}
+
+static void test_full(void **state)
+{
+	struct sl_arena *a = small_arena();
+	static uint8_t tail[40000];
+	uint32_t bytes = tail_make(tail, 5, 30000, 0), batch, count = 0, opened = 0;
+	struct sl_batch_record r = record(0, 0, tail, bytes);
+	int rc = 0;
+
+	while (sl_batch_open(a, 0, base_ts, 0, &batch) == 0) {
+		opened++;
+		while ((rc = sl_batch_append(a, batch, &r)) == 0)
+			count++;
+		check(a, false);
+	}
+	assert_int_equal(rc, -ENOSPC);
+	assert_int_equal(sl_arena_chunks_free(a), 0);
+	assert_int_equal(a->chunks_free, a->chunks_reserve);
+	assert_int_equal(a->chunks_reserve,
+			 64 / 4 + 14); /* a batch, and a chunk for each level of a split */
+	assert_true(count >= 10 && opened > 1);
+	bytes = tail_make(tail, -1, 39000, 0);
+	sl_arena_destroy(a, false);
+}
+
+static void test_rejects(void **state)
+{
+	struct sl_arena *a = small_arena();
+	uint32_t out[4], i, total = 0, all = a->chunks_free;
+	struct sl_batch_run_iter it;
+	struct sl_batch_run run;
+
+	/* Every second number: a run each, over several chunks. */
+	for (i = 0; i < 3000; i++)
+		assert_int_equal(sl_batch_reject(a, i % 2, i, i % 3 ? 10 : 87), 0);
+	check(a, false);
+	assert_int_equal(sl_arena_rejects_resolve(a, out, 1), 1);
+	assert_int_equal(sl_arena_rejects_resolve(a, out + 1, 3), 1);
+	assert_int_equal(sl_arena_rejects_resolve(a, out, 0), 0);
+	check(a, false);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(sl_batch_outcome(a, out[i]), SL_OUTCOME_FAILED);
+		sl_batch_runs_begin(a, out[i], &it);
+		while (sl_batch_runs_next(&it, &run)) {
+			total += run.count;
+			assert_true(run.ring == run.first_seq % 2);
+			assert_int_equal(sl_batch_error(a, out[i]), run.first_seq % 3 ? 10 : 87);
+			sl_batch_run_entomb(&it);
+		}
+		sl_batch_free(a, out[i]);
+	}
+	assert_int_equal(total, 3000);
+	assert_int_equal(a->chunks_free, all);
+	check(a, false);
+	sl_arena_destroy(a, false);
+}
+
+/* Bytes of arena for each record beyond its key and value. The budget is 16 for 100 bytes without
+ * key. */
+static double overhead(int32_t key, int32_t value, uint32_t partitions)
+{
+	struct sl_arena_options opts = small_options();
+	struct sl_arena *a;
+	uint8_t tail[256];
+	uint32_t bytes = tail_make(tail, key, value, 9), open[PARTITIONS], i, all;
+	uint64_t records = 0, used, data;
+
+	opts.bytes = 16 << 20;
+	opts.chunk_bytes = 16384;
+	opts.batch_bytes_max = 128 * 1024;
+	opts.batch_records_max = SL_BATCH_RECORDS_LIMIT;
+	assert_int_equal(sl_arena_create_memory(&a, &opts, NULL), 0);
+	slots_add(a);
+	all = a->chunks_free;
+	for (i = 0; i < partitions; i++)
+		open[i] = open_batch(a, i);
+	for (;; records++) {
+		struct sl_batch_record r = record(0, records, tail, bytes);
+		uint32_t *batch = &open[records % partitions];
+		int rc = sl_batch_append(a, *batch, &r);
+
+		if (rc == -E2BIG && sl_batch_open(a, 0, base_ts, 0, batch) == 0)
+			rc = sl_batch_append(a, *batch, &r);
+		if (rc < 0)
+			break;
+	}
+	used = (uint64_t)(all - a->chunks_free) *
+	       (a->chunk_bytes + sizeof(struct sl_arena_batch) + 8);
+	data = records * (uint32_t)(value + (key > 0 ? key : 0));
+	sl_arena_destroy(a, false);
+	return (double)(used - data) / (double)records;
+}
+
+static void test_overhead(void **state)
+{
+	double unkeyed = overhead(-1, 100, 1), keyed = overhead(16, 100, PARTITIONS);
+
+	printf("arena bytes per record beyond key and value: %.1f unkeyed, %.1f keyed\n", unkeyed,
+	       keyed);
+	assert_true(unkeyed <= 16);
+	/* Eight more for the run; and runs push a full batch into one more chunk, of which half
+	 * stays empty. */
+	assert_true(keyed <= 28);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cycles),    cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_sequences), cmocka_unit_test(test_full),
+		cmocka_unit_test(test_rejects),   cmocka_unit_test(test_overhead),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
