@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/keeper.h"
+
+#include <stdlib.h>
+
+static int none_keep(struct sl_keeper *keeper, uint64_t id, const int fds[SL_KEEPER_FDS])
+{
+	return 0;
+}
+
+static void none_drop(struct sl_keeper *keeper, uint64_t id)
+{
+}
+
+static int none_list(struct sl_keeper *keeper, struct sl_keeper_kept *out, uint32_t max)
+{
+	return 0;
+}
+
+static void none_destroy(struct sl_keeper *keeper)
+{
+	free(keeper);
+}
+
+static const struct sl_keeper_ops none_ops = {"none", none_keep, none_drop, none_list,
+					      none_destroy};
+
+struct sl_keeper *sl_keeper_none(void)
+{
+	struct sl_keeper *keeper = calloc(1, sizeof(*keeper));
+
+	if (keeper)
+		keeper->ops = &none_ops;
+	return keeper;
+}
