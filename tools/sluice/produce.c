@@ -32,7 +32,7 @@ static const char help[] =
 	"  kcat -C -e -J -b localhost:9092 -t events | sluice produce -J -t copy-of-events\n"
 	"  sluice produce -t images photo.jpg\n";
 
-enum { HEADERS_MAX = 64, RECORD_BYTES_MAX = 1024 * 1024, RING_BYTES = 16 * 1024 * 1024, WAIT_MS = 100 };
+enum { HEADERS_MAX = 64, RING_BYTES = 16 * 1024 * 1024, WAIT_MS = 100 };
 
 struct job {
 	const char *socket, *topic;
@@ -84,14 +84,11 @@ static int piece_send(struct job *job, char *piece, size_t bytes, struct sluice_
 {
 	int rc;
 
-	if (bytes > RECORD_BYTES_MAX)
-		rc = -EMSGSIZE;
-	else
-		rc = sender_send(&job->sender, record);
+	rc = bytes <= INT32_MAX ? sender_send(&job->sender, record) : -EMSGSIZE;
 	if (rc == -EMSGSIZE || rc == -EINVAL) {
 		job->refused++;
 		complain(0, "a record of %zu bytes beginning with `%.*s`: %s", bytes, bytes < 20 ? (int)bytes : 20, piece,
-			 sluice_strerror(rc));
+			 rc == -EMSGSIZE ? "MESSAGE_TOO_LARGE, more than max.request.size" : sluice_strerror(rc));
 		return 0;
 	}
 	if (rc < 0 && rc != -EINTR)
@@ -200,7 +197,6 @@ static int run(struct job *job, char **files, int count)
 					 .topic = job->topic,
 					 .rings = 1,
 					 .ring_bytes = RING_BYTES,
-					 .record_bytes_max = RECORD_BYTES_MAX,
 					 .report_mode = SLUICE_REPORT_ERRORS};
 	struct outcome_counts counts;
 	sluice_client *client;
