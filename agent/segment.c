@@ -2,6 +2,7 @@
 #include "agent/segment.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -172,13 +173,21 @@ void sl_agent_segment_drain(struct sl_agent *agent, uint32_t index, bool dead)
 			sl_agent_tell(agent, i, &msg);
 }
 
+/* One that closed its client without a word is alive all the same; without a pidfd nobody knows. */
+static bool process_ended(const struct sl_agent_segment *segment)
+{
+	struct pollfd ended = {.fd = segment->pidfd, .events = POLLIN};
+
+	return segment->pidfd < 0 || poll(&ended, 1, 0) > 0;
+}
+
 bool sl_agent_segment_check(struct sl_agent *agent, uint32_t index)
 {
 	struct sl_agent_segment *segment = segment_of(agent, index);
 
 	if (sl_segment_alive(segment->data_fd) != 0)
 		return true;
-	SL_LOG(&agent->log, SL_LOG_INFO, "application_died", SL_N("pid", segment->pid),
+	SL_LOG(&agent->log, SL_LOG_INFO, process_ended(segment) ? "application_died" : "application_left", SL_N("pid", segment->pid),
 	       SL_N("uid", segment->uid), SL_T("name", segment->name), SL_N("segment", index));
 	sl_agent_segment_drain(agent, index, true);
 	return false;
