@@ -160,12 +160,13 @@ void sl_agent_segment_drain(struct sl_agent *agent, uint32_t index, bool dead)
 {
 	struct sl_agent_segment *segment = segment_of(agent, index);
 	struct sl_msg msg = {.kind = SL_MSG_SEGMENT_DRAIN, .a = index, .b = dead};
+	bool news = dead && !segment->dead;
 
 	segment->dead |= dead;
 	if (segment->state == SL_SEGMENT_LIVE) {
 		state_move(segment, SL_SEGMENT_DRAINING);
 		segment->wait_mask = segment->worker_mask;
-	} else if (segment->state != SL_SEGMENT_DRAINING || !dead) {
+	} else if (segment->state != SL_SEGMENT_DRAINING || !news) {
 		return; /* ADDING: looked at again when it is added */
 	}
 	for (uint32_t i = 0; i < agent->worker_count; i++)
@@ -187,8 +188,10 @@ bool sl_agent_segment_check(struct sl_agent *agent, uint32_t index)
 
 	if (sl_segment_alive(segment->data_fd) != 0)
 		return true;
-	SL_LOG(&agent->log, SL_LOG_INFO, process_ended(segment) ? "application_died" : "application_left", SL_N("pid", segment->pid),
-	       SL_N("uid", segment->uid), SL_T("name", segment->name), SL_N("segment", index));
+	SL_LOG(&agent->log, SL_LOG_INFO,
+	       process_ended(segment) ? "application_died" : "application_left",
+	       SL_N("pid", segment->pid), SL_N("uid", segment->uid), SL_T("name", segment->name),
+	       SL_N("segment", index));
 	sl_agent_segment_drain(agent, index, true);
 	return false;
 }

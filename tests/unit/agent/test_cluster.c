@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Goal: the cluster's side of the control thread, on a virtual clock. Method: the test plays the worker: it takes what
- * the control thread says, answers its requests with encoded responses, and reports connections and troubles.
+ * Goal: the cluster's side of the control thread, on a virtual clock. Method: the test plays the
+ * worker: it takes what the control thread says, answers its requests with encoded responses, and
+ * reports connections and troubles.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <errno.h>
@@ -270,8 +272,9 @@ static void answer(struct world *w, const struct script *s)
 	turn(w);
 }
 
-static const struct script two_brokers = {
-	.cluster = "c1", .brokers = {{1, "10.0.0.1", 9092}, {2, "10.0.0.2", 9092}}, .broker_count = 2};
+static const struct script two_brokers = {.cluster = "c1",
+					  .brokers = {{1, "10.0.0.1", 9092}, {2, "10.0.0.2", 9092}},
+					  .broker_count = 2};
 
 static struct script topic_script(void)
 {
@@ -646,7 +649,8 @@ static void test_trouble_is_retried(void **state)
 
 	run_ms(w, 1000);
 	/* NOT_ENOUGH_REPLICAS: the leader is right, no metadata. */
-	say(w, (struct sl_msg){.kind = SL_MSG_PARTITION_TROUBLE, .b = 1 | UINT64_C(1) << 32,
+	say(w, (struct sl_msg){.kind = SL_MSG_PARTITION_TROUBLE,
+			       .b = 1 | UINT64_C(1) << 32,
 			       .c = SL_KAFKA_NOT_ENOUGH_REPLICAS});
 	run_ms(w, 79);
 	assert_int_equal(heard(w, SL_MSG_PARTITION_RETRY), 0);
@@ -655,7 +659,8 @@ static void test_trouble_is_retried(void **state)
 	assert_int_equal(w->notes[w->note_count - 1].b, 1);
 	assert_int_equal(w->carries, asked);
 	/* NOT_LEADER with a hint: metadata at once, the hint by itself moves nothing. */
-	say(w, (struct sl_msg){.kind = SL_MSG_PARTITION_TROUBLE, .b = 0 | UINT64_C(4) << 32,
+	say(w, (struct sl_msg){.kind = SL_MSG_PARTITION_TROUBLE,
+			       .b = 0 | UINT64_C(4) << 32,
 			       .c = SL_KAFKA_NOT_LEADER_OR_FOLLOWER | UINT64_C(2) << 16});
 	turn(w);
 	assert_int_equal(w->carries, asked + 1);
@@ -716,7 +721,9 @@ static void test_full_inbox_keeps_order(void **state)
 	uint64_t expected = 0;
 
 	for (uint64_t i = 0; i < 3 * RING_SLOTS; i++)
-		assert_int_equal(sl_agent_tell(&w->agent, 0, &(struct sl_msg){.kind = SL_MSG_FLUSH, .b = i}), 0);
+		assert_int_equal(
+			sl_agent_tell(&w->agent, 0, &(struct sl_msg){.kind = SL_MSG_FLUSH, .b = i}),
+			0);
 	while (expected < 3 * RING_SLOTS) {
 		while (sl_msg_ring_pop(&w->inbox, &msg))
 			assert_int_equal(msg.b, expected++);

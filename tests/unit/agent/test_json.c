@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <stdlib.h>
@@ -30,8 +31,8 @@ static void test_structure(void **state)
 	sl_json_text(&json, "d", NULL);
 	sl_json_end(&json);
 	text = sl_json_finish(&json, &bytes);
-	assert_string_equal(text,
-			    "{\"a\":\"x\",\"b\":[18446744073709551615,-9223372036854775808,{}],\"c\":true,\"d\":null}");
+	assert_string_equal(text, "{\"a\":\"x\",\"b\":[18446744073709551615,-9223372036854775808,{}"
+				  "],\"c\":true,\"d\":null}");
 	assert_int_equal(bytes, strlen(text));
 	free(text);
 }
@@ -43,7 +44,7 @@ static void test_escapes(void **state)
 		{"\n\x01", "\"\\u000a\\u0001\""},
 		{"gr\xc3\xbc", "\"gr\xc3\xbc\""},
 		{"\xff\xc3", "\"\\ufffd\\ufffd\""},
-		{"\xc0\xaf", "\"\\ufffd\\ufffd\""},           /* overlong */
+		{"\xc0\xaf", "\"\\ufffd\\ufffd\""},            /* overlong */
 		{"\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\""}, /* surrogate */
 		{"\xf0\x9f\x98\x80", "\"\xf0\x9f\x98\x80\""},
 	};

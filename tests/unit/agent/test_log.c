@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <fcntl.h>
@@ -56,10 +57,14 @@ static const char *written(struct fixture *f)
 static void test_quote(void **state)
 {
 	static const char *const rows[][2] = {
-		{"plain", "plain"},	      {"", "\"\""},
-		{"two words", "\"two words\""}, {"a=b", "\"a=b\""},
-		{"a\"b\\", "\"a\\\"b\\\\\""},     {"l1\nl2\t\r", "\"l1\\nl2\\t\\r\""},
-		{"\x1b[31m", "\"\\x1b[31m\""},   {"\x7f", "\"\\x7f\""},
+		{"plain", "plain"},
+		{"", "\"\""},
+		{"two words", "\"two words\""},
+		{"a=b", "\"a=b\""},
+		{"a\"b\\", "\"a\\\"b\\\\\""},
+		{"l1\nl2\t\r", "\"l1\\nl2\\t\\r\""},
+		{"\x1b[31m", "\"\\x1b[31m\""},
+		{"\x7f", "\"\\x7f\""},
 		{"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
 	};
 	char out[64];
@@ -84,7 +89,8 @@ static void test_line(void **state)
 {
 	struct fixture *f = *state;
 
-	SL_LOG(&f->log, SL_LOG_INFO, "some_event", SL_T("name", "a b"), SL_N("count", -3), SL_T("none", NULL));
+	SL_LOG(&f->log, SL_LOG_INFO, "some_event", SL_T("name", "a b"), SL_N("count", -3),
+	       SL_T("none", NULL));
 	assert_string_equal(written(f), "info some_event name=\"a b\" count=-3 none=-\n");
 	SL_LOG(&f->log, SL_LOG_DEBUG, "hidden", SL_N("x", 1));
 	assert_string_equal(written(f), "");
@@ -152,7 +158,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_line_is_one_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rate_limit, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_suppressed_is_told_in_silence, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_suppressed_is_told_in_silence, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Goal: one agent a folder, modes as promised, a dead agent's socket is no obstacle, a living one's is. */
+/* Goal: one agent a folder, modes as promised, a dead agent's socket is no obstacle, a living one's
+ * is. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <errno.h>
@@ -24,7 +26,8 @@ static char path[128];
 
 static int setup(void **state)
 {
-	snprintf(base, sizeof(base), "%s/sl-runtime-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : P_tmpdir);
+	snprintf(base, sizeof(base), "%s/sl-runtime-XXXXXX",
+		 getenv("TMPDIR") ? getenv("TMPDIR") : P_tmpdir);
 	assert_non_null(mkdtemp(base));
 	snprintf(path, sizeof(path), "%s/deep/run", base);
 	return 0;
