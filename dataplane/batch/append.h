@@ -12,6 +12,7 @@
 
 #include "dataplane/base/varint.h"
 #include "dataplane/batch/arena.h"
+#include "dataplane/wire/record.h"
 
 struct sl_batch_record {
 	uint32_t ring; /* slot */
@@ -25,7 +26,6 @@ struct sl_batch_record {
 enum {
 	SL_APPEND_HEAD_BYTES_MAX =
 		5 + 1 + 10 + 3,       /* length, attributes, timestamp delta, offset delta */
-	SL_APPEND_TAIL_BYTES_MIN = 3, /* no key, no value, no headers */
 	SL_APPEND_ROOM_BYTES =
 		16, /* behind a record on the fast path: its run, and the head's spill of up to 4 */
 	SL_APPEND_TAIL_FAST = 4096, /* so that the length takes at most two bytes */
@@ -34,29 +34,6 @@ enum {
 /* The cases that the fast path leaves: records that span chunks, chunks that are full, long heads.
  * Same returns. */
 int sl_batch_append_slow(struct sl_arena *a, uint32_t batch, const struct sl_batch_record *r);
-
-/* 0 when tail is key, value and headers of a v2 record that end exactly at bytes, else -EBADMSG.
- * Reads nothing outside. */
-int sl_batch_tail_check(const uint8_t *tail, uint32_t bytes);
-
-/* The usual shape of a tail: key up to 63 bytes or none, value up to 8191 bytes, no headers. False:
- * not known. */
-static inline bool sl_batch_tail_plain(const uint8_t *tail, uint32_t bytes)
-{
-	uint32_t key = tail[0];
-	uint32_t at = 1 + (key >> 1);
-	uint32_t value;
-
-	if (key >= 0x80 || (key & 1 && key != 1) || at + 2 > bytes)
-		return false;
-	value = tail[at++];
-	if (value >= 0x80) {
-		if (tail[at] >= 0x80)
-			return false;
-		value = (value & 0x7f) | (uint32_t)tail[at++] << 7;
-	}
-	return !(value & 1) && at + (value >> 1) + 1 == bytes && tail[bytes - 1] == 0;
-}
 
 /*
  * Copies at least 3 bytes. Sizes differ from record to record, so that a call of memcpy costs a
@@ -116,12 +93,13 @@ static inline int sl_batch_append(struct sl_arena *a, uint32_t batch,
 	uint64_t time = sl_zigzag64((int64_t)((uint64_t)r->timestamp_ms - (uint64_t)b->base_ts));
 	uint32_t index = sl_tail_records(tail);
 	uint32_t time_bytes, index_bytes, length_bytes, head_bytes, wire_bytes;
+	struct sl_record_tail parts;
 	uint64_t head, index_word;
 	uint8_t *to;
 
 	/* One test for all that is rare: 2 * index must fit 14 bits, as must the other varints. */
 	if (SL_UNLIKELY(time >> 14 || index >> 13 ||
-			r->tail_bytes - SL_APPEND_TAIL_BYTES_MIN > SL_APPEND_TAIL_FAST))
+			r->tail_bytes - SL_RECORD_TAIL_BYTES_MIN > SL_APPEND_TAIL_FAST))
 		return sl_batch_append_slow(a, batch, r);
 	head = sl_append_varint14((uint32_t)time, &time_bytes) << 8; /* attributes are 0 */
 	index_word = sl_append_varint14(2 * index, &index_bytes);
@@ -140,8 +118,7 @@ static inline int sl_batch_append(struct sl_arena *a, uint32_t batch,
 	to = a->base + b->write_offset;
 	memcpy(to, &head, sizeof(head));
 	sl_append_copy(to + head_bytes, r->tail, r->tail_bytes);
-	if (SL_UNLIKELY(!sl_batch_tail_plain(to + head_bytes, r->tail_bytes)) &&
-	    sl_batch_tail_check(to + head_bytes, r->tail_bytes) < 0)
+	if (SL_UNLIKELY(sl_record_tail_check(to + head_bytes, r->tail_bytes, &parts) < 0))
 		return -EBADMSG;
 	/* Lines of this batch's next record: with many partitions nothing else fetches them before
 	 * their turn comes. */

@@ -80,47 +80,18 @@ int sl_batch_open(struct sl_arena *a, uint32_t partition_slot, int64_t base_time
 	return batch_open(a, fields, batch);
 }
 
-/* Skips bytes behind a varint length that may be -1 when null_allowed. */
-static const uint8_t *field_skip(const uint8_t *p, const uint8_t *end, bool null_allowed)
-{
-	int32_t bytes;
-
-	p = sl_varint32_get(p, end, &bytes);
-	if (!p || bytes < (null_allowed ? -1 : 0))
-		return NULL;
-	if (bytes < 0)
-		return p;
-	return bytes <= end - p ? p + bytes : NULL;
-}
-
-int sl_batch_tail_check(const uint8_t *tail, uint32_t bytes)
-{
-	const uint8_t *p = tail, *end = tail + bytes;
-	int32_t headers, i;
-
-	p = field_skip(p, end, true);
-	p = p ? field_skip(p, end, true) : NULL;
-	p = p ? sl_varint32_get(p, end, &headers) : NULL;
-	if (!p || headers < 0 || headers > end - p)
-		return -EBADMSG;
-	for (i = 0; p && i < headers; i++) {
-		p = field_skip(p, end, false);
-		p = p ? field_skip(p, end, true) : NULL;
-	}
-	return p == end ? 0 : -EBADMSG;
-}
-
 /* The record as it will stand in the batch, in the scratch. Its size, or -EBADMSG. */
 static int record_scratch(struct sl_arena *a, const struct sl_batch_record *r, int64_t time,
 			  int32_t index, uint32_t body_bytes)
 {
+	struct sl_record_tail parts;
 	uint8_t *p = sl_varint32_put(a->scratch, (int32_t)body_bytes);
 
 	*p++ = 0; /* attributes */
 	p = sl_varint64_put(p, time);
 	p = sl_varint32_put(p, index);
 	memcpy(p, r->tail, r->tail_bytes);
-	if (sl_batch_tail_check(p, r->tail_bytes) < 0)
+	if (sl_record_tail_check(p, r->tail_bytes, &parts) < 0)
 		return -EBADMSG;
 	return (int)(p + r->tail_bytes - a->scratch);
 }
@@ -209,7 +180,7 @@ int sl_batch_append_slow(struct sl_arena *a, uint32_t batch, const struct sl_bat
 	int wire_bytes, rc;
 
 	SL_DASSERT(sl_life_load(b).state == SL_BATCH_OPEN);
-	if (r->tail_bytes < SL_APPEND_TAIL_BYTES_MIN)
+	if (r->tail_bytes < SL_RECORD_TAIL_BYTES_MIN)
 		return -EBADMSG;
 	if (r->tail_bytes > a->batch_bytes_max)
 		return -EMSGSIZE;

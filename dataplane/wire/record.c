@@ -30,9 +30,9 @@ static struct sl_slice field_get(struct sl_rbuf *r, bool nullable)
 	return sl_get_body(r, length);
 }
 
-static struct sl_record_header header_get(struct sl_rbuf *r)
+static struct sl_kafka_header header_get(struct sl_rbuf *r)
 {
-	struct sl_record_header h;
+	struct sl_kafka_header h;
 
 	h.key = field_get(r, false);
 	h.value = field_get(r, true);
@@ -76,7 +76,7 @@ static uint64_t field_bytes(struct sl_slice s)
 }
 
 uint32_t sl_record_tail_bytes(struct sl_slice key, struct sl_slice value,
-			      const struct sl_record_header *headers, uint32_t header_count)
+			      const struct sl_kafka_header *headers, uint32_t header_count)
 {
 	uint64_t bytes = field_bytes(key) + field_bytes(value);
 	uint32_t i;
@@ -100,7 +100,7 @@ static uint8_t *field_put(uint8_t *p, struct sl_slice s)
 }
 
 uint8_t *sl_record_tail_put(uint8_t *p, struct sl_slice key, struct sl_slice value,
-			    const struct sl_record_header *headers, uint32_t header_count)
+			    const struct sl_kafka_header *headers, uint32_t header_count)
 {
 	uint32_t i;
 
@@ -155,7 +155,7 @@ int sl_record_next(struct sl_record_iter *it, struct sl_record *out)
 	return record_get(&body, out);
 }
 
-int sl_record_header_next(struct sl_record_headers *headers, struct sl_record_header *out)
+int sl_record_header_next(struct sl_record_headers *headers, struct sl_kafka_header *out)
 {
 	if (headers->left == 0)
 		return 0;

@@ -24,7 +24,7 @@ enum {
 	SL_RECORD_TAIL_BYTES_MAX = INT32_MAX - SL_RECORD_HEAD_BYTES_MAX,
 };
 
-struct sl_record_header {
+struct sl_kafka_header {
 	struct sl_slice key;   /* not null */
 	struct sl_slice value; /* may be null */
 };
@@ -76,11 +76,11 @@ static inline uint8_t *sl_record_head_put(uint8_t *p, uint32_t tail_bytes,
 /* Exact bytes of a tail; 0 when it would exceed SL_RECORD_TAIL_BYTES_MAX or a header's key is null.
  */
 uint32_t sl_record_tail_bytes(struct sl_slice key, struct sl_slice value,
-			      const struct sl_record_header *headers, uint32_t header_count);
+			      const struct sl_kafka_header *headers, uint32_t header_count);
 
 /* Writes a tail into as many bytes as sl_record_tail_bytes() said, and returns its end. */
 uint8_t *sl_record_tail_put(uint8_t *p, struct sl_slice key, struct sl_slice value,
-			    const struct sl_record_header *headers, uint32_t header_count);
+			    const struct sl_kafka_header *headers, uint32_t header_count);
 
 /* The whole check, for any shape. */
 int sl_record_tail_check_any(const uint8_t *tail, uint32_t bytes, struct sl_record_tail *out);
@@ -178,6 +178,6 @@ static inline struct sl_record_headers sl_record_headers_on(const struct sl_reco
 }
 
 /* Returns 1 with a header, 0 after the last. The record was checked, so this does not fail. */
-int sl_record_header_next(struct sl_record_headers *headers, struct sl_record_header *out);
+int sl_record_header_next(struct sl_record_headers *headers, struct sl_kafka_header *out);
 
 #endif

@@ -81,8 +81,9 @@ static bool ring_add(struct sl_worker *w, uint32_t segment, uint32_t index)
 		.reading = true,
 	};
 	sl_ring_reader_init(&ring->reader, object->data + sl_data_ring_offset(object->ring_count, object->ring_bytes, index),
-			    object->ring_bytes, object->record_bytes_max, object->start_pos[index],
-			    object->start_seq[index]);
+			    object->ring_bytes,
+			    object->record_bytes_max + SL_RECORD_HEADER_BYTES + SL_RECORD_SAMPLED_BYTES,
+			    object->start_pos[index], object->start_seq[index]);
 	ring->reader.topic_slots = SL_SHM_TOPICS_MAX; /* which of them are bound is looked up anyway */
 	if (object->start_seq[index] > 0 || object->start_pos[index] > 0) {
 		ring_resume(ring, object->start_seq[index], object->reset[index]);

@@ -17,7 +17,7 @@ static void read_back(const uint8_t *tail, uint32_t bytes, const struct sl_recor
 	uint8_t *copy = malloc(record_bytes);
 	struct sl_record_iter it = sl_record_iter_on(copy, record_bytes, 1);
 	struct sl_record_headers headers;
-	struct sl_record_header header;
+	struct sl_kafka_header header;
 	struct sl_record record;
 
 	memcpy(sl_record_head_put(copy, bytes, -7, 0), tail, bytes);

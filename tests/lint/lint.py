@@ -41,7 +41,7 @@ CODE = {".c", ".h", ".py", ".sh", ".java", ".go", ".xml"}
 TEXT = CODE | {".md", ".yaml", ".yml", ".build", ".properties", ".service", ""}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
-PATH = re.compile(r"(?<![\w.$}~*-])/(home|root|Users|work|tmp)/[\w.]")
+PATH = re.compile(r"(?<![\w.$}~*-])/(home|root|Users|work)/[\w.]")
 ISSUE = re.compile(r"\b(?:issue|pull request)s? [0-9]+\b|\bGH-[0-9]+\b"
                    r"|(?:^|[\s(\[,]|(?<![{\w])[A-Za-z][\w./-]{2,})#[0-9]{1,6}(?![\w-]|\s*;)", re.IGNORECASE)
 

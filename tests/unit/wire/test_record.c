@@ -35,7 +35,7 @@
 struct record_in {
 	int64_t timestamp_delta_ms;
 	struct sl_slice key, value;
-	struct sl_record_header headers[2];
+	struct sl_kafka_header headers[2];
 	uint32_t header_count;
 };
 
@@ -190,7 +190,7 @@ static void test_record_fields(void **state)
 	struct sl_record_iter it;
 	struct sl_record record;
 	struct sl_record_headers headers;
-	struct sl_record_header h;
+	struct sl_kafka_header h;
 
 	(void)state;
 	assert_int_equal(sl_batch_parse(b.at, b.count, &view), 0);
@@ -306,7 +306,7 @@ static void test_tail_all_short(void **state)
 }
 
 static void tail_cuts_and_flips(struct sl_slice key, struct sl_slice value,
-				const struct sl_record_header *headers, uint32_t header_count)
+				const struct sl_kafka_header *headers, uint32_t header_count)
 {
 	uint8_t b[9000 + 300];
 	uint32_t bytes = sl_record_tail_bytes(key, value, headers, header_count), at;
@@ -332,7 +332,7 @@ static void test_tail_shapes(void **state)
 {
 	static const int64_t sizes[] = {-1, 0, 1, 16, 63, 64, 100, 200, 8191, 8192, 9000};
 	static const uint8_t zeros[9000];
-	struct sl_record_header headers[2] = {{text("a"), text("bc")}, {text(""), SL_SLICE_NULL}};
+	struct sl_kafka_header headers[2] = {{text("a"), text("bc")}, {text(""), SL_SLICE_NULL}};
 	size_t k, v;
 	uint32_t h;
 
@@ -351,7 +351,7 @@ static void test_tail_shapes(void **state)
 
 static void test_tail_limits(void **state)
 {
-	struct sl_record_header null_key = {SL_SLICE_NULL, SL_SLICE_NULL};
+	struct sl_kafka_header null_key = {SL_SLICE_NULL, SL_SLICE_NULL};
 	struct sl_slice huge = {"", INT32_MAX};
 
 	(void)state;
