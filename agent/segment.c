@@ -91,6 +91,8 @@ void sl_agent_segment_release(struct sl_agent *agent, uint32_t index)
 	fd_close(&segment->status_ro_fd);
 	fd_close(&segment->bell_fd);
 	free(segment->topics);
+	for (uint32_t i = 0; i < agent->worker_count; i++)
+		free(segment->objects[i]);
 	memset(segment, 0, sizeof(*segment));
 	segment->generation = generation;
 	segment->client = -1;
@@ -129,6 +131,7 @@ void sl_agent_segment_gone(struct sl_agent *agent, uint32_t worker, uint32_t ind
 	int32_t client = segment->client;
 
 	free(object);
+	segment->objects[worker] = NULL;
 	SL_ASSERT(segment->state == SL_SEGMENT_DRAINING);
 	segment->wait_mask &= ~(UINT64_C(1) << worker);
 	if (segment->wait_mask)

@@ -43,7 +43,6 @@ struct world {
 	uint32_t note_count;
 	struct sl_worker_segment last; /* a copy of the last SEGMENT_ADD's object */
 	void *objects[SL_SHM_TOPICS_MAX];
-	bool mute; /* the worker does not answer */
 };
 
 static char base[64];
@@ -88,7 +87,7 @@ static void worker_hears(struct world *w, const struct sl_msg *msg)
 	} else if (msg->kind == SL_MSG_BROKER_REMOVE) {
 		back.kind = SL_MSG_BROKER_GONE;
 	} else {
-		free(msg->object);
+		sl_agent_msg_free(msg);
 	}
 	if (back.kind)
 		assert_true(sl_msg_ring_push(&w->outbox, &back));
@@ -101,7 +100,7 @@ static void pump(struct world *w)
 
 	for (uint32_t i = 0; i < 8; i++) {
 		sl_control_poll(w->control, 0);
-		while (!w->mute && sl_msg_ring_pop(&w->inbox, &msg))
+		while (sl_msg_ring_pop(&w->inbox, &msg))
 			worker_hears(w, &msg);
 	}
 }
@@ -155,7 +154,6 @@ static void world_free(struct world *w)
 {
 	struct sl_msg msg;
 
-	w->mute = false;
 	pump(w);
 	sl_admission_destroy(&w->agent);
 	while (sl_msg_ring_pop(&w->outbox, &msg))
@@ -164,9 +162,7 @@ static void world_free(struct world *w)
 		else
 			free(msg.object);
 	while (sl_msg_ring_pop(&w->inbox, &msg))
-		free(msg.object);
-	for (uint32_t i = 0; i < SL_SHM_TOPICS_MAX; i++)
-		free(w->objects[i]);
+		sl_agent_msg_free(&msg);
 	sl_control_destroy(w->control);
 	sl_runtime_dir_close(&w->dir);
 	close(w->agent.log.fd);
@@ -350,8 +346,6 @@ static void test_open_and_close(void **state)
 	assert_int_equal(w->notes[w->note_count - 2].kind, SL_MSG_TOPIC_ADD);
 	assert_int_equal(w->notes[w->note_count - 1].kind, SL_MSG_TOPIC_BIND);
 	assert_int_equal(topic(w, &app, 0, "other"), SL_HS_TOPIC_REFUSED);
-	sl_handshake_init(&msg, SL_HS_STATUS);
-	msg.status.format = SL_STATUS_JSON;
 	sl_handshake_init(&msg, SL_HS_CLOSE);
 	assert_int_equal(ask(w, &app, &msg, NULL), SL_HS_CLOSED);
 	assert_int_equal(w->agent.admission->mapped_bytes, 0);
@@ -746,8 +740,6 @@ static void test_flood_is_bounded(void **state)
 	app_begin(w, &loud);
 	app_begin(w, &quiet);
 	assert_int_equal(app_open(w, &loud, loud.data_fd), SL_HS_OPENED);
-	sl_handshake_init(&msg, SL_HS_STATUS);
-	msg.status.format = SL_STATUS_JSON;
 	/* Never reads an answer: it is ended when they do not fit any more. */
 	for (uint32_t i = 0; i < 2000; i++) {
 		sl_handshake_init(&msg, SL_HS_TOPIC);

@@ -115,7 +115,7 @@ static void hear(struct world *w, const struct sl_msg *msg)
 	if (msg->kind == SL_MSG_TOPIC_ROUTES)
 		routes_keep(w, msg->object);
 	else
-		free(msg->object);
+		sl_agent_msg_free(msg);
 	assert_true(w->note_count < NOTES_MAX);
 	w->notes[w->note_count++] = (struct note){msg->kind, msg->a, msg->b, msg->c};
 }
@@ -167,10 +167,7 @@ static void world_free(struct world *w)
 	sl_control_turn(&w->agent);
 	/* A carry that went out in that last turn went down with its worker. */
 	while (sl_msg_ring_pop(&w->inbox, &msg))
-		if (msg.kind == SL_MSG_TOPIC_ROUTES)
-			sl_routes_free(msg.object);
-		else
-			free(msg.object);
+		sl_agent_msg_free(&msg);
 	close(w->agent.log.fd);
 	sl_agent_fini(&w->agent);
 	sl_config_free(w->config);
