@@ -319,7 +319,8 @@ static int agent_run(struct daemon *self, const struct sl_config *config)
 	if (rc == 0)
 		rc = start(self, &err);
 	if (rc == 0) {
-		ready_tell(self);
+		if (!self->options.drain) /* which admits nobody */
+			ready_tell(self);
 		run(self);
 		return finish(self, true);
 	}
