@@ -10,7 +10,7 @@
 
 enum {
 	RINGS_DEFAULT = 4,
-	RING_BYTES_DEFAULT = 8 << 20,
+	RING_BYTES_DEFAULT = 1 << 20, /* stays in the cache of a core */
 	REPORT_SLOTS_DEFAULT = 4096,
 	TIMEOUT_MS_DEFAULT = 5000,
 	/* Header, sample, two length varints and a header count of five bytes each, rounded up. */

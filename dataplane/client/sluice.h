@@ -87,7 +87,7 @@ struct sluice_options {
 	uint32_t struct_bytes; /* sizeof(struct sluice_options): later versions add fields at the
 				  end */
 	uint32_t ring_count;   /* rings to make: one for each producing thread; 4 */
-	uint64_t ring_bytes;   /* of each, rounded up to a power of two; 8 MiB, or 8 times
+	uint64_t ring_bytes;   /* of each, rounded up to a power of two; 1 MiB, or 8 times
 				  record_bytes_max */
 	uint32_t record_bytes_max; /* largest key + value + headers; 1/8 of the ring, less about 64
 				      bytes */

@@ -34,7 +34,7 @@ struct bench_thread {
 	uint64_t records, start_ns, stop_ns; /* its share */
 	double rate;
 	uint64_t sent;
-	uint64_t seed;
+	uint64_t seed, key; /* key: index of the next one */
 	uint64_t *sent_at_ns; /* of sampled records, by their number */
 	uint64_t now_ns;      /* while reports are read */
 	uint8_t *keys, *values;

@@ -75,8 +75,11 @@ static int send_some(struct bench_thread *t, uint64_t count)
 	for (; t->sent < end; t->sent++) {
 		if ((t->sent & ((1 << SAMPLE_SHIFT) - 1)) == 0)
 			t->sent_at_ns[t->sent >> SAMPLE_SHIFT & (SAMPLES - 1)] = sl_clock_monotonic_ns();
-		if (plan->key_bytes > 0)
-			record.key = t->keys + sl_random_next(&t->seed) % plan->keys * plan->key_bytes;
+		if (plan->key_bytes > 0) {
+			/* Random keys, one after the other: jumping about in them would measure this cache's misses. */
+			record.key = t->keys + t->key * plan->key_bytes;
+			t->key = t->key + 1 < plan->keys ? t->key + 1 : 0;
+		}
 		record.value = t->values + (t->sent * 64 & (VALUES_BYTES - 1));
 		rc = sender_send(&t->sender, &record);
 		if (rc < 0)
