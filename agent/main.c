@@ -186,7 +186,7 @@ static int worker_start(struct daemon *self, uint32_t index, struct sl_error *er
 				 sl_worker_outbox(worker));
 	SL_ASSERT(rc == 0);
 	self->agent.workers[index].thread = thread;
-	self->agent.workers[index].core = config->workers[index].core;
+	self->agent.workers[index].core = sl_worker_thread_core(thread);
 	self->agent.workers[index].transport = sl_worker_thread_transport(thread);
 	return 0;
 }

@@ -341,7 +341,7 @@ static uint64_t seq_extend(uint64_t settled, uint32_t low)
 
 /*
  * Where a ring goes on: behind what the earlier agent consumed. The number of the next record is in
- * its header; when none is there yet, all that was consumed counts as settled. Both memories are
+ * its header; when none is there yet, the earlier agent's own count is right. Both memories are
  * the application's user's to write: what cannot be is refused here, what is wrong in another way
  * poisons that ring only.
  */
@@ -362,7 +362,7 @@ static int start_find(const struct sl_agent_segment *segment, uint32_t ring, str
 	    committed - pos > segment->geometry.ring_bytes)
 		return sl_error_set(err, -EBADMSG, "ring %u: positions do not fit together", ring);
 	starts->pos[ring] = pos;
-	starts->seq[ring] = settled;
+	starts->seq[ring] = atomic_load_explicit(&page->consumed_seq, memory_order_relaxed);
 	/* Pads and flush marks take no number; there are at most as many as fit between the two
 	 * positions. */
 	while (committed - at >= SL_RECORD_HEADER_BYTES &&

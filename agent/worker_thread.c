@@ -29,7 +29,8 @@ struct sl_worker_thread {
 	uint64_t random_state;
 	uint64_t spin_ns;
 	struct sl_uring_options uring;
-	int32_t core;
+	int32_t core; /* as configured, -1 any; once the thread has begun: where it is pinned */
+	uint32_t index;
 	int epoll_fd, inbox_fd;
 	pthread_t thread;
 	bool joined;
@@ -88,12 +89,26 @@ static void bell_remove(void *ctx, int bell_fd)
 
 /* ---- the thread ---- */
 
-static int pin(const struct sl_worker_thread *thread, struct sl_error *err)
+/* A worker without a core of its own takes the last of those allowed, the next one the one before it. */
+static int core_choose(const struct sl_worker_thread *thread, const cpu_set_t *allowed)
+{
+	int count = CPU_COUNT(allowed);
+	int left = count - 1 - (int)thread->index % count;
+
+	if (thread->core >= 0)
+		return thread->core;
+	for (int core = 0;; core++)
+		if (CPU_ISSET((size_t)core, allowed) && left-- == 0)
+			return core;
+}
+
+static int pin(struct sl_worker_thread *thread, struct sl_error *err)
 {
 	cpu_set_t set;
 
-	if (thread->core < 0)
-		return 0;
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return sl_error_set(err, -errno, "allowed cores: %s", strerror(errno));
+	thread->core = core_choose(thread, &set);
 	CPU_ZERO(&set);
 	CPU_SET((size_t)thread->core, &set);
 	if (sched_setaffinity(0, sizeof(set), &set) < 0)
@@ -235,6 +250,7 @@ int sl_worker_thread_create(const struct sl_worker_thread_options *options,
 	thread->joined = true;
 	thread->notify_control = options->notify_control;
 	thread->notify_ctx = options->ctx;
+	thread->index = options->index;
 	thread->core = options->config->workers[options->index].core;
 	thread->spin_ns = options->config->idle_spin_us * SL_NS_PER_US;
 	thread->random_state = sl_random_seed() | 1;
@@ -286,6 +302,11 @@ uint64_t sl_worker_thread_cpu_ns(const struct sl_worker_thread *thread)
 		return 0;
 	clock_gettime(clock, &cpu);
 	return (uint64_t)cpu.tv_sec * SL_NS_PER_S + (uint64_t)cpu.tv_nsec;
+}
+
+int32_t sl_worker_thread_core(const struct sl_worker_thread *thread)
+{
+	return thread->core;
 }
 
 const char *sl_worker_thread_transport(const struct sl_worker_thread *thread)

@@ -40,6 +40,8 @@ struct sl_worker *sl_worker_thread_worker(struct sl_worker_thread *thread);
 void sl_worker_thread_wake(struct sl_worker_thread *thread);
 
 uint64_t sl_worker_thread_cpu_ns(const struct sl_worker_thread *thread);
+/* The core it is pinned to. Any thread, after create. */
+int32_t sl_worker_thread_core(const struct sl_worker_thread *thread);
 const char *sl_worker_thread_transport(const struct sl_worker_thread *thread);
 bool sl_worker_thread_feature(const struct sl_worker_thread *thread, uint32_t index,
 			      const char **name, bool *in_use);

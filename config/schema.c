@@ -71,15 +71,14 @@ static const struct sl_config_name log_names[] = {
 };
 
 static const struct sl_config_name uring_names[] = {
-	{"send_zc", SL_CONFIG_URING_SEND_ZC, false},
-	{"sendmsg", SL_CONFIG_URING_SENDMSG, false},
-	{"multishot_recv", SL_CONFIG_URING_MULTISHOT_RECV, false},
-	{"buffer_ring", SL_CONFIG_URING_BUFFER_RING, false},
-	{"defer_taskrun", SL_CONFIG_URING_DEFER_TASKRUN, false},
 	{"single_issuer", SL_CONFIG_URING_SINGLE_ISSUER, false},
+	{"defer_taskrun", SL_CONFIG_URING_DEFER_TASKRUN, false},
 	{"coop_taskrun", SL_CONFIG_URING_COOP_TASKRUN, false},
-	{"registered_files", SL_CONFIG_URING_REGISTERED_FILES, false},
-	{"registered_buffers", SL_CONFIG_URING_REGISTERED_BUFFERS, false},
+	{"submit_all", SL_CONFIG_URING_SUBMIT_ALL, false},
+	{"buffer_ring", SL_CONFIG_URING_BUFFER_RING, false},
+	{"recv_multishot", SL_CONFIG_URING_RECV_MULTISHOT, false},
+	{"ring_fd", SL_CONFIG_URING_RING_FD, false},
+	{"send_zc", SL_CONFIG_URING_SEND_ZC, false},
 	{NULL, 0, false},
 };
 

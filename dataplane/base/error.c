@@ -29,17 +29,20 @@ int sl_error_set(struct sl_error *err, int code, const char *fmt, ...)
 
 int sl_error_prefix(struct sl_error *err, const char *fmt, ...)
 {
-	char text[sizeof(err->text)];
+	char prefix[sizeof(err->text)];
+	size_t bytes, kept;
 	va_list args;
-	int bytes;
 
 	if (!err)
 		return 0;
-	memcpy(text, err->text, sizeof(text));
 	va_start(args, fmt);
-	bytes = vsnprintf(err->text, sizeof(err->text), fmt, args);
+	vsnprintf(prefix, sizeof(prefix) - 2, fmt, args);
 	va_end(args);
-	if (bytes >= 0 && (size_t)bytes < sizeof(err->text))
-		snprintf(err->text + bytes, sizeof(err->text) - (size_t)bytes, ": %s", text);
+	strcat(prefix, ": ");
+	bytes = strlen(prefix);
+	kept = sizeof(err->text) - bytes - 1;
+	memmove(err->text + bytes, err->text, kept);
+	memcpy(err->text, prefix, bytes);
+	err->text[sizeof(err->text) - 1] = '\0';
 	return err->code;
 }

@@ -94,6 +94,8 @@ enum sl_poison { /* sl_agent_page.poison_code: why a ring is no longer read */
 struct sl_agent_page { /* in S */
 	/* written by: worker (release, after the record was copied out); read by: app thread: room */
 	alignas(128) _Atomic uint64_t consumed_pos;
+	/* Number of the record at consumed_pos; stored before it. For an agent that comes after this one. */
+	_Atomic uint64_t consumed_seq;
 	/* written by: worker (release, after the entries); read by: app thread (acquire) */
 	alignas(128) _Atomic uint64_t report_write_pos;
 	/* Records of this ring whose outcome is settled, whatever it is and whether or not an entry told it. */
@@ -114,6 +116,7 @@ struct sl_agent_page { /* in S */
 	_Atomic uint64_t poison_pos;              /* where in the ring */
 };
 static_assert(offsetof(struct sl_agent_page, consumed_pos) == 0, "shm ABI");
+static_assert(offsetof(struct sl_agent_page, consumed_seq) == 8, "shm ABI");
 static_assert(offsetof(struct sl_agent_page, report_write_pos) == 128, "shm ABI");
 static_assert(offsetof(struct sl_agent_page, settled_count) == 136, "shm ABI");
 static_assert(offsetof(struct sl_agent_page, failed_count) == 144, "shm ABI");

@@ -107,6 +107,7 @@ static inline enum sl_poison sl_ring_reader_refresh(struct sl_ring_reader *reade
 static inline void sl_ring_reader_publish(struct sl_ring_reader *reader, struct sl_agent_page *page)
 {
 	reader->consumed_pos = reader->read_pos;
+	atomic_store_explicit(&page->consumed_seq, reader->next_seq, memory_order_relaxed);
 	/* Release: pairs with the acquire in the application's look for room, so that it cannot
 	 * overwrite too early. */
 	atomic_store_explicit(&page->consumed_pos, reader->read_pos, memory_order_release);

@@ -87,8 +87,11 @@ struct partition *sl_conn_ready_pop(struct sl_worker *w, struct conn *c)
 
 /* ---- life ---- */
 
-static void frame_reset(struct conn *c)
+static void frame_reset(struct sl_worker *w, struct conn *c)
 {
+	if (c->frame != NONE)
+		w->frame_stack[w->frames_free++] = c->frame;
+	c->frame = NONE;
 	c->size_have = 0;
 	c->frame_to = NULL;
 	c->frame_bytes = 0;
@@ -103,7 +106,7 @@ void sl_conn_want(struct sl_worker *w, struct conn *c)
 
 	if (c->state != CONN_IDLE || !w->brokers[c->broker].set || w->brokers[c->broker].removing)
 		return;
-	frame_reset(c);
+	frame_reset(w, c);
 	c->close_error = 0;
 	rc = t->ops->connect(t, &w->brokers[c->broker].address, conn_index(w, c), &c->handle);
 	if (rc < 0) {
@@ -254,61 +257,79 @@ static int frame_done(struct sl_worker *w, struct conn *c, const uint8_t *data, 
 	return kind == REQUEST_VERSIONS ? versions_answered(w, c, &body, version) : 0;
 }
 
-/* Where a frame that comes in pieces is put together: a carried answer goes to where it is wanted. */
+/* Its size is known; bad ones end the connection. */
 static int frame_begin(struct sl_worker *w, struct conn *c)
 {
-	struct request *r = oldest(w, c);
 	uint32_t bytes = sl_load_be32(c->size_field);
 
-	if (!r || bytes < 4 || bytes > INT32_MAX)
+	if (c->inflight_count == 0 || bytes < 4 || bytes > INT32_MAX)
 		return -EBADMSG;
 	c->frame_bytes = bytes;
 	c->frame_have = 0;
-	c->frame_to = c->frame;
-	if (bytes <= CONN_FRAME_BYTES)
-		return 0;
-	if (r->kind != REQUEST_CARRY)
-		return -EMSGSIZE;
-	if (bytes > r->carry->response_bytes_max) {
+	c->frame_to = NULL;
+	return bytes <= FRAME_BYTES || oldest(w, c)->kind == REQUEST_CARRY ? 0 : -EMSGSIZE;
+}
+
+/* Where a frame that comes in pieces is put together: a large carried answer goes to where it is wanted. */
+static int frame_place(struct sl_worker *w, struct conn *c)
+{
+	struct request *r = oldest(w, c);
+
+	if (c->frame_bytes > FRAME_BYTES) {
+		if (c->frame_bytes <= r->carry->response_bytes_max) {
+			c->frame_to = r->carry->response;
+			return 0;
+		}
 		sl_carry_done(w, r->carry, -EMSGSIZE);
 		r->carry = NULL;
 		return -EMSGSIZE;
 	}
-	c->frame_to = r->carry->response;
+	if (w->frames_free == 0)
+		return -ENOBUFS;
+	c->frame = w->frame_stack[--w->frames_free];
+	c->frame_to = w->frames + (size_t)c->frame * FRAME_BYTES;
 	return 0;
+}
+
+static int size_feed(struct sl_worker *w, struct conn *c, const uint8_t *data, uint32_t bytes)
+{
+	uint32_t take = (uint32_t)sizeof(c->size_field) - c->size_have;
+	int rc = 0;
+
+	take = take < bytes ? take : bytes;
+	memcpy(c->size_field + c->size_have, data, take);
+	c->size_have += take;
+	if (c->size_have == sizeof(c->size_field))
+		rc = frame_begin(w, c);
+	return rc < 0 ? rc : (int)take;
 }
 
 /* Takes some bytes of data into the frame at hand. Returns how many, or a negative errno. */
 static int frame_feed(struct sl_worker *w, struct conn *c, const uint8_t *data, uint32_t bytes)
 {
-	uint32_t take;
+	const uint8_t *frame = data;
+	uint32_t take, whole = c->frame_bytes;
 	int rc = 0;
 
-	if (c->size_have < sizeof(c->size_field)) {
-		take = (uint32_t)sizeof(c->size_field) - c->size_have;
-		take = take < bytes ? take : bytes;
-		memcpy(c->size_field + c->size_have, data, take);
-		c->size_have += take;
-		if (c->size_have == sizeof(c->size_field))
-			rc = frame_begin(w, c);
-		return rc < 0 ? rc : (int)take;
-	}
-	take = c->frame_bytes - c->frame_have;
+	if (c->size_have < sizeof(c->size_field))
+		return size_feed(w, c, data, bytes);
+	take = whole - c->frame_have;
 	take = take < bytes ? take : bytes;
-	if (take == c->frame_bytes) { /* all of it lies in this buffer: no copy */
-		frame_reset(c);
-		rc = frame_done(w, c, data, take);
-		return rc < 0 ? rc : (int)take;
+	if (take < whole) { /* else all of it lies in this buffer: no copy */
+		if (!c->frame_to)
+			rc = frame_place(w, c);
+		if (rc < 0)
+			return rc;
+		memcpy(c->frame_to + c->frame_have, data, take);
+		c->frame_have += take;
+		if (c->frame_have < whole)
+			return (int)take;
+		frame = c->frame_to;
 	}
-	memcpy(c->frame_to + c->frame_have, data, take);
-	c->frame_have += take;
-	if (c->frame_have == c->frame_bytes) {
-		const uint8_t *frame = c->frame_to;
-		uint32_t frame_bytes = c->frame_bytes;
-
-		frame_reset(c);
-		rc = frame_done(w, c, frame, frame_bytes);
-	}
+	/* The next frame begins before this one is acted on, and its bytes stay until then. */
+	c->size_have = 0;
+	rc = frame_done(w, c, frame, whole);
+	frame_reset(w, c);
 	return rc < 0 ? rc : (int)take;
 }
 
@@ -364,6 +385,7 @@ static void closed(struct sl_worker *w, struct conn *c, int error)
 		r->carry = NULL;
 		oldest_done(w, c);
 	}
+	frame_reset(w, c);
 	/* Some old brokers and proxies hang up on ApiVersions v3: the next try asks v0. */
 	c->versions_fallback = versions_cut;
 	c->state = CONN_HELD;

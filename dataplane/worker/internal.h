@@ -45,7 +45,8 @@ enum {
 	REQUESTS_MAX = 128,
 	CARRIES_MAX = 16,
 	CARRY_REQUEST_BYTES = 64 * 1024,
-	CONN_FRAME_BYTES = 256 * 1024, /* largest Produce answer: 64 partitions with their messages */
+	FRAME_BYTES = 256 * 1024,       /* largest Produce answer: 64 partitions with their messages */
+	FRAMES_MAX = 32,               /* answers that are being put together at one time */
 	SENT_MAX = 5,                  /* batches that a broker remembers a partition and producer id */
 	/* Less than this waits for company while a request is in flight, for at most GATHER_NS. */
 	GATHER_BYTES = 256 * 1024,
@@ -183,7 +184,7 @@ struct conn {
 	uint32_t size_have;
 	uint8_t *frame_to;
 	uint32_t frame_bytes, frame_have;
-	uint8_t *frame; /* CONN_FRAME_BYTES of our own */
+	uint32_t frame; /* of worker->frames that it holds meanwhile, or NONE */
 };
 
 enum request_kind { REQUEST_FREE, REQUEST_PRODUCE, REQUEST_VERSIONS, REQUEST_CARRY };
@@ -249,7 +250,9 @@ struct sl_worker {
 	struct sl_carry *carries[CARRIES_MAX];
 	uint64_t carry_until_ns[CARRIES_MAX];
 	uint32_t carry_count;
-	uint8_t *frames;
+	uint8_t *frames; /* FRAMES_MAX of FRAME_BYTES, lent to connections whose answer comes in pieces */
+	uint32_t frame_stack[FRAMES_MAX];
+	uint32_t frames_free;
 
 	struct sl_heap linger;          /* partitions whose open batch waits for company */
 	uint32_t compress_head, compress_tail; /* batches, by batch_extra.link */

@@ -37,7 +37,7 @@ uint64_t sl_worker_memory_bytes(const struct sl_worker_options *o)
 	return sizeof(struct sl_worker) + o->rings_max * (sizeof(struct ring) + 12) +
 	       o->segments_max * sizeof(struct segment) + o->topics_max * sizeof(struct topic) +
 	       o->partitions_max * (sizeof(struct partition) + 24 + 9) +
-	       conns * (sizeof(struct conn) + CONN_FRAME_BYTES) + o->brokers_max * sizeof(struct broker) +
+	       conns * sizeof(struct conn) + (uint64_t)FRAMES_MAX * FRAME_BYTES + o->brokers_max * sizeof(struct broker) +
 	       request_count(o) * (sizeof(struct request) + scratch_bytes(o)) +
 	       (INBOX_MESSAGES + OUTBOX_MESSAGES + outbox_bound(o)) * sizeof(struct sl_msg);
 }
@@ -46,6 +46,8 @@ static void conns_init(struct sl_worker *w)
 {
 	uint32_t i;
 
+	for (i = 0; i < FRAMES_MAX; i++)
+		w->frame_stack[w->frames_free++] = i;
 	for (i = 0; i < w->options.brokers_max * SL_CONN_CLASS_COUNT; i++) {
 		struct conn *c = &w->conns[i];
 
@@ -54,7 +56,7 @@ static void conns_init(struct sl_worker *w)
 		c->class = i % SL_CONN_CLASS_COUNT;
 		c->ready_head = NONE;
 		c->ready_tail = NONE;
-		c->frame = w->frames + (size_t)i * CONN_FRAME_BYTES;
+		c->frame = NONE;
 	}
 }
 
@@ -117,7 +119,7 @@ static int tables_alloc(struct sl_worker *w)
 	w->brokers = calloc(o->brokers_max, sizeof(*w->brokers));
 	w->requests = calloc(request_count(o), sizeof(*w->requests));
 	w->scratch = calloc(request_count(o), w->scratch_bytes);
-	w->frames = calloc(conns, CONN_FRAME_BYTES);
+	w->frames = calloc(FRAMES_MAX, FRAME_BYTES);
 	w->backlog = calloc(w->backlog_max, sizeof(*w->backlog));
 	if (!w->rings || !w->touched || !w->ring_of_slot || !w->segments || !w->topics || !w->partitions ||
 	    !w->active || !w->extras || !w->conns || !w->brokers || !w->requests || !w->scratch || !w->frames ||

@@ -75,7 +75,10 @@ int sl_worker_create(const struct sl_worker_options *options, struct sl_arena *a
 /* Bytes that sl_worker_create() will allocate: for --dump-config. */
 uint64_t sl_worker_memory_bytes(const struct sl_worker_options *options);
 
-/* Frees what create allocated, and objects still in its inbox. Thread: control, the worker's thread has ended. */
+/*
+ * Frees what create allocated; objects of messages stay the control thread's. Thread: control, the worker's thread has
+ * ended.
+ */
 void sl_worker_destroy(struct sl_worker *worker);
 
 /* The two ends of the conversation: control pushes into inbox and pops from outbox. */

@@ -42,6 +42,7 @@ static size_t shm_print(char *text, size_t at)
 	FIELD(sl_app_page, waiting);
 	SIZE(sl_agent_page);
 	FIELD(sl_agent_page, consumed_pos);
+	FIELD(sl_agent_page, consumed_seq);
 	FIELD(sl_agent_page, report_write_pos);
 	FIELD(sl_agent_page, settled_count);
 	FIELD(sl_agent_page, failed_count);
