@@ -20,8 +20,11 @@ static const char help[] =
 	"      --hz F         readings a second (1)\n"
 	"  -d, --duration D   for so long (10s); until interrupted by default\n"
 	"  -j, --json         values are {\"name\", \"value\", \"time_ns\"}\n"
+	"      --copy FILE    also writes what was sent there: key, tab, value, a line each\n"
 	"  -s, --socket PATH  the agent's socket\n\n"
-	"  sluice sense -t host.counters --hz 10\n";
+	"Exit: 0 all persisted, 1 some failed, 2 some unknown, 3 no agent.\n\n"
+	"  sluice sense -t host.counters --hz 10\n"
+	"  sluice sense -t host.counters --hz 100 -d 10s --json --copy sent.tsv\n";
 
 enum { WAIT_MS = 100, VALUE_BYTES = 512, TIMEOUT_S = 60 };
 
@@ -30,10 +33,21 @@ struct job {
 	double hz;
 	uint64_t duration_ns;
 	bool json;
+	const char *copy_path;
+	FILE *copy; /* NULL: nobody asked for one */
 	struct sender sender;
 	uint64_t reading_ns; /* realtime of this reading: all of its records carry it */
 	uint64_t readings, late;
 };
+
+/* Only what the ring took is written: a record that was refused must not be looked for. */
+static int copy_write(FILE *copy, const struct sluice_record *record)
+{
+	bool good = fwrite(record->key, (size_t)record->key_bytes, 1, copy) == 1 && fputc('\t', copy) != EOF &&
+		    fwrite(record->value, (size_t)record->value_bytes, 1, copy) == 1 && fputc('\n', copy) != EOF;
+
+	return good ? 0 : -EIO;
+}
 
 static int counter_send(void *arg, const char *name, size_t name_bytes, const char *value, size_t value_bytes)
 {
@@ -44,6 +58,7 @@ static int counter_send(void *arg, const char *name, size_t name_bytes, const ch
 				       .value = value,
 				       .value_bytes = (int32_t)value_bytes,
 				       .timestamp_ms = (int64_t)(job->reading_ns / SL_NS_PER_MS)};
+	int rc;
 
 	if (job->json) {
 		int n = snprintf(text, sizeof(text), "{\"name\":\"%s\",\"value\":%.*s,\"time_ns\":%" PRIu64 "}", name,
@@ -52,7 +67,8 @@ static int counter_send(void *arg, const char *name, size_t name_bytes, const ch
 		record.value = text;
 		record.value_bytes = n < VALUE_BYTES ? n : VALUE_BYTES - 1;
 	}
-	return sender_send(&job->sender, &record);
+	rc = sender_send(&job->sender, &record);
+	return rc == 0 && job->copy ? copy_write(job->copy, &record) : rc;
 }
 
 static void sleep_until(uint64_t at_ns)
@@ -84,6 +100,15 @@ static int readings(struct job *job, struct sense *sense)
 	return rc;
 }
 
+/* 0 or an exit code. */
+static int copy_open(struct job *job)
+{
+	if (!job->copy_path)
+		return 0;
+	job->copy = fopen(job->copy_path, "we");
+	return job->copy ? 0 : complain(EXIT_SOME_FAILED, "%s: %s", job->copy_path, strerror(errno));
+}
+
 static int run(struct job *job)
 {
 	struct sluice_ring_options ring = SLUICE_RING_OPTIONS_INIT;
@@ -92,11 +117,13 @@ static int run(struct job *job)
 	struct sense *sense = sense_create();
 	struct outcome_counts counts;
 	sluice_client *client;
-	int rc;
+	int rc, c;
 
 	if (!sense)
 		return complain(EXIT_SOME_FAILED, "no memory");
-	rc = sender_open(&options, &client, &job->sender.topic);
+	rc = copy_open(job);
+	if (rc == 0)
+		rc = sender_open(&options, &client, &job->sender.topic);
 	if (rc != 0) {
 		sense_destroy(sense);
 		return rc;
@@ -112,8 +139,11 @@ static int run(struct job *job)
 	counts = sender_counts(&job->sender);
 	sluice_close(client);
 	sense_destroy(sense);
+	if (job->copy && fclose(job->copy) != 0 && rc == 0)
+		rc = complain(-EIO, "%s: %s", job->copy_path, strerror(errno));
 	fprintf(stderr, "%" PRIu64 " readings, %" PRIu64 " late\n", job->readings, job->late);
-	return outcome_exit(&counts);
+	c = outcome_exit(&counts);
+	return c == 0 && rc < 0 && rc != -EINTR ? EXIT_SOME_FAILED : c;
 }
 
 int cmd_sense(int argc, char **argv)
@@ -122,6 +152,7 @@ int cmd_sense(int argc, char **argv)
 						{"hz", required_argument, NULL, 'z'},
 						{"duration", required_argument, NULL, 'd'},
 						{"json", no_argument, NULL, 'j'},
+						{"copy", required_argument, NULL, 'c'},
 						{"socket", required_argument, NULL, 's'},
 						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
@@ -144,6 +175,9 @@ int cmd_sense(int argc, char **argv)
 			break;
 		case 'j':
 			job.json = true;
+			break;
+		case 'c':
+			job.copy_path = optarg;
 			break;
 		case 's':
 			job.socket = optarg;
