@@ -27,6 +27,16 @@ const char *sl_agent_segment_state_name(enum sl_agent_segment_state state)
 	return names[state];
 }
 
+const char *sl_agent_poison_name(uint64_t code)
+{
+	static const char *const names[SL_POISON_COUNT] = {
+		"none",  "position", "type", "length",    "sequence",
+		"topic", "tail",     "pad",  "partition", "reports",
+	};
+
+	return code < SL_POISON_COUNT ? names[code] : "other";
+}
+
 static struct sl_agent_segment *segment_of(struct sl_agent *agent, uint32_t index)
 {
 	SL_ASSERT(index < agent->admission->segments_max);
@@ -146,11 +156,13 @@ void sl_agent_segment_poisoned(struct sl_agent *agent, uint32_t worker, const st
 	struct sl_agent_segment *segment = segment_of(agent, msg->a);
 	uint32_t ring = (uint32_t)msg->b;
 
-	if (ring < SL_SHM_RINGS_MAX)
-		segment->poison[ring] = (uint8_t)msg->c;
+	SL_ASSERT(ring < SL_SHM_RINGS_MAX && msg->c < SL_POISON_COUNT);
+	segment->poison[ring] = (uint8_t)msg->c;
+	agent->admission->poisonings[msg->c]++;
 	SL_LOG(&agent->log, SL_LOG_ERROR, "ring_poisoned", SL_N("pid", segment->pid),
 	       SL_N("uid", segment->uid), SL_T("name", segment->name), SL_N("segment", msg->a),
-	       SL_N("ring", ring), SL_N("code", msg->c), SL_N("worker", worker));
+	       SL_N("ring", ring), SL_T("reason", sl_agent_poison_name(msg->c)),
+	       SL_N("worker", worker));
 }
 
 /* ---- the end of an application ---- */
