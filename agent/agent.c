@@ -39,11 +39,11 @@ int sl_agent_init(struct sl_agent *agent, const struct sl_agent_options *options
 	return 0;
 }
 
-static void backlog_free(const struct sl_msg *msg)
+void sl_agent_msg_free(const struct sl_msg *msg)
 {
 	if (msg->kind == SL_MSG_TOPIC_ROUTES)
 		sl_routes_free(msg->object);
-	else
+	else if (msg->kind != SL_MSG_TOPIC_ADD && msg->kind != SL_MSG_SEGMENT_ADD)
 		free(msg->object);
 }
 
@@ -53,7 +53,7 @@ void sl_agent_fini(struct sl_agent *agent)
 		struct sl_agent_worker *worker = &agent->workers[i];
 
 		for (uint32_t j = 0; j < worker->backlog_count; j++)
-			backlog_free(&worker->backlog[worker->backlog_first + j]);
+			sl_agent_msg_free(&worker->backlog[worker->backlog_first + j]);
 		free(worker->backlog);
 		for (uint32_t j = 0; j < worker->codec_count; j++)
 			sl_codec_destroy(worker->codecs[j].codec);

@@ -135,6 +135,12 @@ int sl_agent_worker_add(struct sl_agent *agent, struct sl_worker *worker, struct
  */
 int sl_agent_tell(struct sl_agent *agent, uint32_t worker, const struct sl_msg *msg);
 
+/*
+ * Frees what a message to a worker carries when nobody will read it any more. Topics and segments
+ * stay: whoever added them frees them after the workers.
+ */
+void sl_agent_msg_free(const struct sl_msg *msg);
+
 static inline uint64_t sl_agent_now_ns(const struct sl_agent *agent)
 {
 	return agent->env.now_ns(agent->env.ctx);

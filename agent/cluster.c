@@ -122,6 +122,7 @@ static void look_up(struct sl_agent *agent, enum sl_resolve_for what, int32_t wh
 		sl_cluster_resolved(agent, request);
 		return;
 	}
+	request->error = 0;
 	agent->hooks.resolve(agent->hooks.ctx, request);
 }
 

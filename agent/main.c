@@ -264,6 +264,9 @@ static void workers_end(struct daemon *self)
 		sl_worker_thread_join(worker->thread);
 		while (sl_msg_ring_pop(worker->outbox, &msg))
 			sl_dispatch(agent, i, &msg);
+		/* Its thread has ended: we are the only one at this end too. */
+		while (sl_msg_ring_pop(worker->inbox, &msg))
+			sl_agent_msg_free(&msg);
 	}
 }
 
@@ -316,7 +319,8 @@ static int agent_run(struct daemon *self, const struct sl_config *config)
 	if (rc == 0)
 		rc = start(self, &err);
 	if (rc == 0) {
-		ready_tell(self);
+		if (!self->options.drain) /* which admits nobody */
+			ready_tell(self);
 		run(self);
 		return finish(self, true);
 	}

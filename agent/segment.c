@@ -2,6 +2,7 @@
 #include "agent/segment.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -100,6 +101,8 @@ void sl_agent_segment_release(struct sl_agent *agent, uint32_t index)
 	fd_close(&segment->status_ro_fd);
 	fd_close(&segment->bell_fd);
 	free(segment->topics);
+	for (uint32_t i = 0; i < agent->worker_count; i++)
+		free(segment->objects[i]);
 	memset(segment, 0, sizeof(*segment));
 	segment->generation = generation;
 	segment->client = -1;
@@ -138,6 +141,7 @@ void sl_agent_segment_gone(struct sl_agent *agent, uint32_t worker, uint32_t ind
 	int32_t client = segment->client;
 
 	free(object);
+	segment->objects[worker] = NULL;
 	SL_ASSERT(segment->state == SL_SEGMENT_DRAINING);
 	segment->wait_mask &= ~(UINT64_C(1) << worker);
 	if (segment->wait_mask)
@@ -171,17 +175,26 @@ void sl_agent_segment_drain(struct sl_agent *agent, uint32_t index, bool dead)
 {
 	struct sl_agent_segment *segment = segment_of(agent, index);
 	struct sl_msg msg = {.kind = SL_MSG_SEGMENT_DRAIN, .a = index, .b = dead};
+	bool news = dead && !segment->dead;
 
 	segment->dead |= dead;
 	if (segment->state == SL_SEGMENT_LIVE) {
 		state_move(segment, SL_SEGMENT_DRAINING);
 		segment->wait_mask = segment->worker_mask;
-	} else if (segment->state != SL_SEGMENT_DRAINING || !dead) {
+	} else if (segment->state != SL_SEGMENT_DRAINING || !news) {
 		return; /* ADDING: looked at again when it is added */
 	}
 	for (uint32_t i = 0; i < agent->worker_count; i++)
 		if (segment->wait_mask & UINT64_C(1) << i)
 			sl_agent_tell(agent, i, &msg);
+}
+
+/* One that closed its client without a word is alive all the same; without a pidfd nobody knows. */
+static bool process_ended(const struct sl_agent_segment *segment)
+{
+	struct pollfd ended = {.fd = segment->pidfd, .events = POLLIN};
+
+	return segment->pidfd < 0 || poll(&ended, 1, 0) > 0;
 }
 
 bool sl_agent_segment_check(struct sl_agent *agent, uint32_t index)
@@ -190,8 +203,10 @@ bool sl_agent_segment_check(struct sl_agent *agent, uint32_t index)
 
 	if (sl_segment_alive(segment->data_fd) != 0)
 		return true;
-	SL_LOG(&agent->log, SL_LOG_INFO, "application_died", SL_N("pid", segment->pid),
-	       SL_N("uid", segment->uid), SL_T("name", segment->name), SL_N("segment", index));
+	SL_LOG(&agent->log, SL_LOG_INFO,
+	       process_ended(segment) ? "application_died" : "application_left",
+	       SL_N("pid", segment->pid), SL_N("uid", segment->uid), SL_T("name", segment->name),
+	       SL_N("segment", index));
 	sl_agent_segment_drain(agent, index, true);
 	return false;
 }

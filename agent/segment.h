@@ -17,12 +17,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "config/config.h"
 #include "dataplane/base/msg_ring.h"
 #include "dataplane/shm/handshake.h"
 #include "dataplane/shm/segment.h"
 
 struct sl_agent;
 struct sl_agent_client;
+struct sl_worker_segment;
 
 enum sl_agent_segment_state {
 	SL_SEGMENT_FREE,
@@ -53,6 +55,8 @@ struct sl_agent_segment {
 	uint8_t report_mode[SL_SHM_RINGS_MAX];
 	uint8_t poison[SL_SHM_RINGS_MAX];
 	bool wake_set[SL_SHM_RINGS_MAX];
+	/* By worker, which holds it until SEGMENT_GONE or its own end. */
+	struct sl_worker_segment *objects[SL_CONFIG_WORKERS_MAX];
 	int32_t *topics; /* by slot; -1 not bound */
 };
 

@@ -207,7 +207,6 @@ static int segment_tell(struct sl_agent *agent, struct sl_agent_segment *segment
 			const struct starts *starts, struct sl_error *err)
 {
 	uint32_t index = (uint32_t)(segment - agent->admission->segments);
-	struct sl_worker_segment *objects[SL_CONFIG_WORKERS_MAX] = {NULL};
 	bool complete = true;
 
 	segment->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -218,18 +217,15 @@ static int segment_tell(struct sl_agent *agent, struct sl_agent_segment *segment
 	for (uint32_t i = 0; i < agent->worker_count; i++) {
 		if (!(segment->worker_mask & UINT64_C(1) << i))
 			continue;
-		objects[i] = object_make(agent, segment, i, starts);
-		complete &= objects[i] != NULL;
+		segment->objects[i] = object_make(agent, segment, i, starts);
+		complete &= segment->objects[i] != NULL;
 	}
-	for (uint32_t i = 0; i < agent->worker_count; i++) {
-		struct sl_msg msg = {.kind = SL_MSG_SEGMENT_ADD, .a = index, .object = objects[i]};
+	for (uint32_t i = 0; complete && i < agent->worker_count; i++) {
+		struct sl_msg msg = {
+			.kind = SL_MSG_SEGMENT_ADD, .a = index, .object = segment->objects[i]};
 
-		if (!objects[i])
-			continue;
-		if (complete)
+		if (segment->objects[i])
 			complete = sl_agent_tell(agent, i, &msg) == 0;
-		else
-			free(objects[i]);
 	}
 	segment->wait_mask = segment->worker_mask;
 	return complete ? 0 : sl_error_set(err, -ENOMEM, "no memory for a segment");

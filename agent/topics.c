@@ -26,27 +26,27 @@ void sl_topics_fini(struct sl_agent *agent)
 	for (uint32_t i = 0; i < agent->topics.count; i++) {
 		free(agent->topics.list[i].leaders);
 		free(agent->topics.list[i].sent);
+		free(agent->topics.list[i].objects);
 	}
 	free(agent->topics.list);
 }
 
 static int topic_tell(struct sl_agent *agent, uint32_t index)
 {
-	struct sl_config_topic config =
-		sl_config_topic(agent->config, agent->topics.list[index].name);
+	struct sl_topic *topic = &agent->topics.list[index];
+	struct sl_config_topic config = sl_config_topic(agent->config, topic->name);
 
+	topic->objects = calloc(agent->worker_count, sizeof(*topic->objects));
+	if (!topic->objects)
+		return -ENOMEM;
 	for (uint32_t i = 0; i < agent->worker_count; i++) {
-		struct sl_worker_topic *object = calloc(1, sizeof(*object));
+		struct sl_worker_topic *object = &topic->objects[i];
 		struct sl_msg msg = {.kind = SL_MSG_TOPIC_ADD, .a = index, .object = object};
 
-		if (!object)
-			return -ENOMEM;
-		memcpy(object->name, agent->topics.list[index].name, sizeof(object->name));
+		memcpy(object->name, topic->name, sizeof(object->name));
 		sl_settings_topic(agent, &agent->workers[i], &config, &object->settings);
-		if (sl_agent_tell(agent, i, &msg) < 0) {
-			free(object);
+		if (sl_agent_tell(agent, i, &msg) < 0)
 			return -ENOMEM;
-		}
 	}
 	return 0;
 }

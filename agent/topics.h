@@ -31,7 +31,8 @@ struct sl_topic {
 	struct sl_uuid id;
 	uint32_t partition_count;
 	struct sl_topic_leader *leaders;
-	struct sl_topic_routes *sent; /* what the workers have; NULL: nothing yet */
+	struct sl_worker_topic *objects; /* by worker, which hold them until they are destroyed */
+	struct sl_topic_routes *sent;    /* what the workers have; NULL: nothing yet */
 };
 
 struct sl_topics {

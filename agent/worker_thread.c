@@ -165,7 +165,9 @@ static void turns(struct sl_worker_thread *thread)
 		if (idle_since_ns == 0)
 			idle_since_ns = now_ns;
 		if (now_ns - idle_since_ns < thread->spin_ns) {
-			__builtin_ia32_pause();
+			/* Costs next to nothing on a core of our own, and lets an application that shares
+			 * it go on. */
+			sched_yield();
 			continue;
 		}
 		if (!sl_worker_stopped(thread->worker))

@@ -54,6 +54,7 @@ struct sluice_ring {        /* the page that is wiped */
 	uint32_t record_bytes_max;
 	uint32_t fence; /* the kernel cannot fence for us */
 	int bell;
+	uint32_t rung; /* the sleep of the worker for which the bell was rung */
 };
 
 /* Which records of a ring have an outcome, so that a RESET tells the others, each once. */
@@ -162,7 +163,7 @@ bool sl_client_is_child(const sluice_client *client);
 /* ring_wait.c: the slow path. Room for need bytes at write_pos by the ring's policy: 0 or a
  * negative errno. */
 int sl_ring_room(sluice_ring *ring, uint64_t need);
-void sl_ring_ring_bell(sluice_ring *ring);
+void sl_ring_ring_bell(sluice_ring *ring, uint32_t sleep);
 void sl_ring_look(sluice_ring *ring, uint64_t now_ms);
 /* Asks to be woken for these bits (enum sl_wait_bits) and orders that before the caller's next
  * look. */

@@ -156,6 +156,8 @@ static inline int record_place(sluice_ring *ring, uint64_t length, uint64_t *pos
 
 static inline void commit_until(sluice_ring *ring, uint64_t end_pos)
 {
+	uint32_t sleep;
+
 	ring->write_pos = end_pos;
 	/* Release: pairs with the acquire in sl_ring_reader_refresh(), after the record's bytes. */
 	atomic_store_explicit(&ring->app->committed_pos, end_pos, memory_order_release);
@@ -163,8 +165,9 @@ static inline void commit_until(sluice_ring *ring, uint64_t end_pos)
 	atomic_signal_fence(memory_order_seq_cst);
 	if (SL_UNLIKELY(ring->fence))
 		atomic_thread_fence(memory_order_seq_cst);
-	if (SL_UNLIKELY(atomic_load_explicit(&ring->agent->sleeping, memory_order_relaxed)))
-		sl_ring_ring_bell(ring);
+	sleep = atomic_load_explicit(&ring->agent->sleeping, memory_order_relaxed);
+	if (SL_UNLIKELY(sleep != 0))
+		sl_ring_ring_bell(ring, sleep);
 }
 
 /* Header, lengths and headers of a record at its place; key and value are the caller's to fill. */

@@ -9,10 +9,14 @@
 #include "dataplane/client/client.h"
 #include "dataplane/shm/wake.h"
 
-void sl_ring_ring_bell(sluice_ring *ring)
+void sl_ring_ring_bell(sluice_ring *ring, uint32_t sleep)
 {
 	const uint64_t one = 1;
 
+	/* Once a sleep: until the worker runs, it may stay marked as asleep for many records. */
+	if (ring->rung == sleep)
+		return;
+	ring->rung = sleep;
 	/* A full counter already wakes; and a bell of a dead agent rings for nobody, which
 	 * sl_ring_look() finds out. */
 	if (write(ring->bell, &one, sizeof(one)) < 0)

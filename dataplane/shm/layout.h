@@ -101,7 +101,10 @@ struct sl_agent_page { /* in S */
 	/* Of those: outcome failed, outcome unknown. Stored before settled_count. */
 	_Atomic uint64_t failed_count;
 	_Atomic uint64_t unknown_count;
-	/* written by: worker around its sleep; read by: app thread after each commit: not 0 = write to the bell */
+	/*
+	 * written by: worker around its sleep; read by: app thread after each commit. 0 = awake; else the number of this
+	 * sleep: the application writes to the bell once for each number that it sees.
+	 */
 	alignas(128) _Atomic uint32_t sleeping;
 	/* written by: worker (+1 for each thing worth waking for); the application waits on it with FUTEX_WAIT */
 	alignas(128) _Atomic uint32_t wake_word;

@@ -223,6 +223,7 @@ struct sl_worker {
 	uint32_t ring_count;    /* highest used + 1 */
 	uint32_t *touched;      /* rings with something to tell at the end of this turn */
 	uint32_t touched_count;
+	uint32_t sleep_number;
 	uint32_t draining_count; /* segments */
 	uint32_t ring_next;     /* who goes first in the next turn */
 	struct segment *segments;

@@ -6,10 +6,9 @@
  */
 #include "dataplane/worker/internal.h"
 
-#include <linux/futex.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+
+#include "dataplane/shm/wake.h"
 
 enum { REPORT_BATCHES_A_TURN = 256 };
 
@@ -231,16 +230,25 @@ static void ring_publish(struct ring *ring)
 	atomic_store_explicit(&page->settled_count, ring->settled, memory_order_release);
 }
 
+/*
+ * A producer that waits for room is woken when half of its ring is free, or nothing more will be taken for now: woken at
+ * each little bit of room, it and the worker would take turns record by record.
+ */
+static uint32_t wake_events(const struct ring *ring)
+{
+	const struct sl_ring_reader *reader = &ring->reader;
+	bool room = reader->committed_pos - reader->read_pos <= reader->ring_bytes / 2 || !sl_ring_may_consume(ring);
+
+	return SL_WAIT_REPORTS | (room ? SL_WAIT_ROOM : 0);
+}
+
 /* Neither of the two ways can block, whatever the application did to its end. */
 static void ring_wake(struct sl_worker *w, struct ring *ring)
 {
 	static const char byte;
 
-	if (atomic_load_explicit(&ring->app->waiting, memory_order_relaxed) != 0) {
-		atomic_fetch_add_explicit(&ring->page->wake_word, 1, memory_order_release);
-		syscall(SYS_futex, &ring->page->wake_word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+	if (sl_wake_app(ring->app, ring->page, wake_events(ring)) != 0)
 		STAT_ADD(w->stats.wakes, 1);
-	}
 	if (ring->wake_fd >= 0 && ring->report_write_pos != ring->report_told_pos) {
 		ring->report_told_pos = ring->report_write_pos;
 		send(ring->wake_fd, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -266,6 +266,8 @@ static void clock_tick(struct sl_worker *w)
 	if (w->up_boot_ns == 0) {
 		w->up_boot_ns = w->now_ns;
 		w->up_base_ns = atomic_load_explicit(&w->arena->header->up_ns, memory_order_relaxed);
+		/* Not where an earlier agent's count stood when an application last rang for it. */
+		w->sleep_number = (uint32_t)w->env->random(w->env->ctx);
 	}
 	atomic_store_explicit(&w->arena->header->up_ns, sl_up_ns(w), memory_order_relaxed);
 }
@@ -323,9 +325,12 @@ static void sleeping_store(struct sl_worker *w, uint32_t sleeping)
 			atomic_store_explicit(&w->rings[i].page->sleeping, sleeping, memory_order_relaxed);
 }
 
+/* Each sleep has a number of its own, so that an application rings once a sleep and not once a record. */
 void sl_worker_sleep_prepare(struct sl_worker *w)
 {
-	sleeping_store(w, 1);
+	w->sleep_number = w->sleep_number + 1 ? w->sleep_number + 1 : 1;
+	sleeping_store(w, w->sleep_number);
+	STAT_ADD(w->stats.sleeps, 1);
 }
 
 bool sl_worker_sleep_recheck(const struct sl_worker *w)

@@ -281,14 +281,15 @@ static uint32_t rings_turn(struct fake_agent *agent)
 static void bell_sleep(struct fake_agent *agent)
 {
 	struct pollfd pfd = {.fd = agent->bell, .events = POLLIN};
+	uint32_t number = atomic_load(&agent->sleeps) + 1;
 	uint64_t count;
 	uint32_t i;
 
 	for (i = 0; i < agent->geometry.ring_count; i++)
-		atomic_store(&sl_segment_agent_page(agent->status, i)->sleeping, 1);
+		atomic_store(&sl_segment_agent_page(agent->status, i)->sleeping, number);
 	sl_wake_order();
+	atomic_store(&agent->sleeps, number);
 	if (rings_turn(agent) == 0) {
-		atomic_fetch_add(&agent->sleeps, 1);
 		/* The test's agent has the bell to itself, so it may read it. */
 		if (poll(&pfd, 1, 1000) > 0 && read(agent->bell, &count, sizeof(count)) < 0)
 			atomic_fetch_add(&agent->tail_errors, 1);
