@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <inttypes.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -68,6 +69,16 @@ void sl_admission_destroy(struct sl_agent *agent)
 	free(admission);
 }
 
+void sl_admission_refused(struct sl_agent *agent, enum sl_refuse code, const char *text)
+{
+	struct sl_admission_refusals *refusals = &agent->admission->refusals[code];
+
+	SL_ASSERT(code < SL_REFUSE_COUNT);
+	agent->admission->refused++;
+	refusals->count++;
+	snprintf(refusals->text, sizeof(refusals->text), "%s", text);
+}
+
 void sl_admission_accept(struct sl_agent *agent)
 {
 	struct sl_admission *admission = agent->admission;
@@ -104,7 +115,7 @@ static uint64_t clients_turn(struct sl_agent *agent, uint64_t now_ns)
 		if (client->state == SL_CLIENT_FREE)
 			continue;
 		if (client->deadline_ns <= now_ns)
-			sl_agent_client_end(agent, i, "took longer than handshake.timeout.ms");
+			sl_agent_client_time_out(agent, i);
 		else if (client->deadline_ns < next_ns)
 			next_ns = client->deadline_ns;
 	}

@@ -13,6 +13,7 @@
 #include "agent/client.h"
 #include "agent/segment.h"
 #include "dataplane/base/error.h"
+#include "dataplane/shm/handshake.h"
 
 struct sl_agent;
 struct sl_control;
@@ -27,7 +28,13 @@ struct sl_admission {
 	uint32_t segments_max;
 	uint64_t segment_id_next;
 	uint64_t mapped_bytes; /* of all D */
-	uint64_t accepted, refused;
+	uint64_t accepted, refused, timed_out;
+	/* Why, by code: how often and the last reason's words. */
+	struct sl_admission_refusals {
+		uint64_t count;
+		char text[SL_HS_TEXT_BYTES];
+	} refusals[SL_REFUSE_COUNT];
+	uint64_t poisonings[SL_POISON_COUNT]; /* rings, by enum sl_poison */
 	uint64_t process_check_ns; /* when applications that hung up are looked at again */
 };
 
@@ -37,6 +44,9 @@ int sl_admission_create(struct sl_agent *agent, struct sl_control *control, int 
 
 /* Closes and unmaps everything; the workers have ended. */
 void sl_admission_destroy(struct sl_agent *agent);
+
+/* Counts a refusal, of a client or of a topic; status shows it. */
+void sl_admission_refused(struct sl_agent *agent, enum sl_refuse code, const char *text);
 
 /* The listener is readable. */
 void sl_admission_accept(struct sl_agent *agent);

@@ -124,13 +124,24 @@ void sl_agent_client_refuse(struct sl_agent *agent, uint32_t index, enum sl_refu
 	struct sl_agent_client *client = client_of(agent, index);
 	union sl_hs_message msg;
 
-	agent->admission->refused++;
+	sl_admission_refused(agent, code, text);
 	SL_LOG(&agent->log, SL_LOG_WARNING, "client_refused", SL_N("pid", client->pid),
 	       SL_N("uid", client->uid), SL_T("name", client->name),
 	       SL_T("code", sl_refuse_name(code)), SL_T("reason", text));
 	sl_handshake_refuse(&msg, SL_HS_REFUSE, code, 0, text);
 	if (answer(agent, index, &msg, NULL))
 		sl_agent_client_end(agent, index, "refused");
+}
+
+void sl_agent_client_time_out(struct sl_agent *agent, uint32_t index)
+{
+	struct sl_agent_client *client = client_of(agent, index);
+
+	agent->admission->timed_out++;
+	SL_LOG(&agent->log, SL_LOG_WARNING, "client_timed_out", SL_N("pid", client->pid),
+	       SL_N("uid", client->uid), SL_T("name", client->name),
+	       SL_T("state", sl_agent_client_state_name(client->state)));
+	sl_agent_client_end(agent, index, "took longer than handshake.timeout.ms");
 }
 
 static int peer_pidfd(int sock, pid_t pid)
@@ -167,7 +178,7 @@ static void turn_away(struct sl_agent *agent, int sock, const struct ucred *peer
 {
 	union sl_hs_message msg;
 
-	agent->admission->refused++;
+	sl_admission_refused(agent, code, text);
 	SL_LOG(&agent->log, SL_LOG_WARNING, "client_refused", SL_N("pid", peer->pid),
 	       SL_N("uid", peer->uid), SL_T("code", sl_refuse_name(code)), SL_T("reason", text));
 	sl_handshake_refuse(&msg, SL_HS_REFUSE, code, 0, text);
@@ -275,6 +286,10 @@ static void take_open(struct sl_agent *agent, uint32_t index, const union sl_hs_
 		union sl_hs_message no;
 
 		state_move(agent, index, SL_CLIENT_GREETED);
+		sl_admission_refused(agent, refusal.code, refusal.err.text);
+		SL_LOG(&agent->log, SL_LOG_WARNING, "not_attached_again", SL_N("pid", client->pid),
+		       SL_N("uid", client->uid), SL_T("name", client->name),
+		       SL_T("reason", refusal.err.text));
 		sl_handshake_refuse(&no, SL_HS_REFUSE, refusal.code, 0, refusal.err.text);
 		answer(agent, index, &no, NULL);
 		return;
@@ -321,6 +336,7 @@ static void take_topic(struct sl_agent *agent, uint32_t index, const struct sl_h
 
 	if (sl_agent_segment_topic(agent, (uint32_t)client->segment, topic, &partitions, &refusal) <
 	    0) {
+		sl_admission_refused(agent, refusal.code, refusal.err.text);
 		SL_LOG(&agent->log, SL_LOG_WARNING, "topic_not_bound", SL_N("pid", client->pid),
 		       SL_N("uid", client->uid), SL_T("topic", topic->name),
 		       SL_T("reason", refusal.err.text));

@@ -64,6 +64,9 @@ void sl_agent_client_closed(struct sl_agent *agent, uint32_t index);
 /* Ends the connection, for a reason that goes to the log. */
 void sl_agent_client_end(struct sl_agent *agent, uint32_t index, const char *reason);
 
+/* Its stage took longer than handshake.timeout.ms: the end. */
+void sl_agent_client_time_out(struct sl_agent *agent, uint32_t index);
+
 /* REFUSE with that text, then the end. */
 void sl_agent_client_refuse(struct sl_agent *agent, uint32_t index, enum sl_refuse code,
 			    const char *text);

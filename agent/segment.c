@@ -28,6 +28,16 @@ const char *sl_agent_segment_state_name(enum sl_agent_segment_state state)
 	return names[state];
 }
 
+const char *sl_agent_poison_name(uint64_t code)
+{
+	static const char *const names[SL_POISON_COUNT] = {
+		"none",  "position", "type", "length",    "sequence",
+		"topic", "tail",     "pad",  "partition", "reports",
+	};
+
+	return code < SL_POISON_COUNT ? names[code] : "other";
+}
+
 static struct sl_agent_segment *segment_of(struct sl_agent *agent, uint32_t index)
 {
 	SL_ASSERT(index < agent->admission->segments_max);
@@ -150,11 +160,13 @@ void sl_agent_segment_poisoned(struct sl_agent *agent, uint32_t worker, const st
 	struct sl_agent_segment *segment = segment_of(agent, msg->a);
 	uint32_t ring = (uint32_t)msg->b;
 
-	if (ring < SL_SHM_RINGS_MAX)
-		segment->poison[ring] = (uint8_t)msg->c;
+	SL_ASSERT(ring < SL_SHM_RINGS_MAX && msg->c < SL_POISON_COUNT);
+	segment->poison[ring] = (uint8_t)msg->c;
+	agent->admission->poisonings[msg->c]++;
 	SL_LOG(&agent->log, SL_LOG_ERROR, "ring_poisoned", SL_N("pid", segment->pid),
 	       SL_N("uid", segment->uid), SL_T("name", segment->name), SL_N("segment", msg->a),
-	       SL_N("ring", ring), SL_N("code", msg->c), SL_N("worker", worker));
+	       SL_N("ring", ring), SL_T("reason", sl_agent_poison_name(msg->c)),
+	       SL_N("worker", worker));
 }
 
 /* ---- the end of an application ---- */
@@ -232,6 +244,23 @@ void sl_agent_segment_process_ended(struct sl_agent *agent, uint32_t index, uint
 
 /* ---- requests of a living one ---- */
 
+/*
+ * An application that has its answer commits records of the topic: by then its binding lies in each
+ * worker's inbox, or an honest ring would be poisoned. While an inbox is full it does not, and the
+ * application has to ask again.
+ */
+static int workers_reached(const struct sl_agent *agent, const struct sl_agent_segment *segment,
+			   struct sl_agent_refusal *refusal)
+{
+	for (uint32_t i = 0; i < agent->worker_count; i++)
+		if (segment->worker_mask & UINT64_C(1) << i && agent->workers[i].backlog_count) {
+			refusal->code = SL_REFUSE_BUSY;
+			return sl_error_set(&refusal->err, -EAGAIN,
+					    "worker %u has not taken the binding yet", i);
+		}
+	return 0;
+}
+
 int sl_agent_segment_topic(struct sl_agent *agent, uint32_t index, const struct sl_hs_topic *topic,
 			   int32_t *partitions, struct sl_agent_refusal *refusal)
 {
@@ -261,14 +290,12 @@ int sl_agent_segment_topic(struct sl_agent *agent, uint32_t index, const struct 
 	*partitions = agent->topics.list[found].known
 			      ? (int32_t)agent->topics.list[found].partition_count
 			      : -1;
-	if (segment->topics[topic->slot] == found)
-		return 0;
-	segment->topics[topic->slot] = found;
 	msg.c = (uint64_t)found;
-	for (uint32_t i = 0; i < agent->worker_count; i++)
+	for (uint32_t i = 0; i < agent->worker_count && segment->topics[topic->slot] != found; i++)
 		if (segment->worker_mask & UINT64_C(1) << i)
 			sl_agent_tell(agent, i, &msg);
-	return 0;
+	segment->topics[topic->slot] = found;
+	return workers_reached(agent, segment, refusal);
 }
 
 /* One end of a Unix datagram pair: sending a byte to it can neither block nor raise a signal. */

@@ -103,6 +103,7 @@ bool sl_agent_segment_check(struct sl_agent *agent, uint32_t segment);
 
 void sl_agent_segment_added(struct sl_agent *agent, uint32_t worker, uint32_t segment);
 void sl_agent_segment_gone(struct sl_agent *agent, uint32_t worker, uint32_t segment, void *object);
+/* Worker `worker` reads a ring no further. */
 void sl_agent_segment_poisoned(struct sl_agent *agent, uint32_t worker, const struct sl_msg *msg);
 
 /* Closes and unmaps, whoever still reads: only after the workers ended. */
@@ -110,6 +111,9 @@ void sl_agent_segment_release(struct sl_agent *agent, uint32_t segment);
 
 /* Records that applications had to drop, those of segments that are gone included. */
 uint64_t sl_agent_segments_dropped(const struct sl_agent *agent);
+
+/* Words for enum sl_poison. */
+const char *sl_agent_poison_name(uint64_t code);
 
 const char *sl_agent_segment_state_name(enum sl_agent_segment_state state);
 

@@ -183,16 +183,6 @@ static void put_worker(const struct sl_agent *agent, struct sl_json *json, uint3
 	sl_json_end(json);
 }
 
-static const char *poison_name(uint32_t code)
-{
-	static const char *const names[SL_POISON_COUNT] = {
-		"none",  "position", "type", "length",    "sequence",
-		"topic", "tail",     "pad",  "partition", "reports",
-	};
-
-	return code < SL_POISON_COUNT ? names[code] : "other";
-}
-
 static void put_ring(const struct sl_agent_segment *segment, struct sl_json *json, uint32_t ring)
 {
 	static const char *const modes[] = {"none", "all", "errors", "none"};
@@ -203,7 +193,7 @@ static void put_ring(const struct sl_agent_segment *segment, struct sl_json *jso
 	sl_json_u64(json, "worker", segment->worker[ring]);
 	sl_json_text(json, "state", segment->poison[ring] ? "poisoned" : "open");
 	if (segment->poison[ring])
-		sl_json_text(json, "poison", poison_name(segment->poison[ring]));
+		sl_json_text(json, "poison", sl_agent_poison_name(segment->poison[ring]));
 	sl_json_text(json, "reports", modes[segment->report_mode[ring] & 3]);
 	sl_json_u64(json, "committed_pos", load(&app->committed_pos));
 	sl_json_u64(json, "consumed_pos", load(&page->consumed_pos));
@@ -252,6 +242,30 @@ static void put_budgets(const struct sl_agent *agent, struct sl_json *json)
 	sl_json_u64(json, "clients", admission ? admission->clients_open : 0);
 	sl_json_u64(json, "clients_max", admission ? admission->clients_max : 0);
 	sl_json_u64(json, "clients_refused", admission ? admission->refused : 0);
+	sl_json_u64(json, "clients_timed_out", admission ? admission->timed_out : 0);
+	sl_json_end(json);
+}
+
+/* Why clients, topics and rings were refused: a line for each kind that has happened. */
+static void put_refusals(const struct sl_agent *agent, struct sl_json *json)
+{
+	const struct sl_admission *admission = agent->admission;
+
+	sl_json_array(json, "refusals");
+	for (uint32_t i = 0; admission && i < SL_REFUSE_COUNT; i++) {
+		if (!admission->refusals[i].count)
+			continue;
+		sl_json_object(json, NULL);
+		sl_json_text(json, "code", sl_refuse_name(i));
+		sl_json_u64(json, "count", admission->refusals[i].count);
+		sl_json_text(json, "last_reason", admission->refusals[i].text);
+		sl_json_end(json);
+	}
+	sl_json_end(json);
+	sl_json_object(json, "poisonings");
+	for (uint32_t i = 0; admission && i < SL_POISON_COUNT; i++)
+		if (admission->poisonings[i])
+			sl_json_u64(json, sl_agent_poison_name(i), admission->poisonings[i]);
 	sl_json_end(json);
 }
 
@@ -320,6 +334,7 @@ char *sl_status_json(struct sl_agent *agent, size_t *bytes)
 	put_process(&json);
 	put_applications(agent, &json);
 	put_budgets(agent, &json);
+	put_refusals(agent, &json);
 	put_ledger(agent, &json);
 	sl_json_end(&json);
 	return sl_json_finish(&json, bytes);

@@ -41,8 +41,10 @@ static struct sl_kafka_header header_get(struct sl_rbuf *r)
 
 static void headers_skip(struct sl_rbuf *r, int32_t count)
 {
-	if (count < 0 || (size_t)count > sl_rbuf_left(r) / HEADER_BYTES_MIN)
+	if (count < 0 || (size_t)count > sl_rbuf_left(r) / HEADER_BYTES_MIN) {
 		sl_rbuf_fail(r);
+		return; /* counting down from the lowest number would overflow */
+	}
 	while (count-- > 0 && !r->bad)
 		header_get(r);
 }

@@ -10,7 +10,15 @@
 
 enum { RECORD_OVERHEAD_MAX = 21 + SL_BATCH_HEADER_BYTES }; /* of the wire, above a record's tail */
 
-enum step { STEP_TAKEN, STEP_WAITS_TOPIC, STEP_WAITS_ARENA, STEP_TOO_LARGE, STEP_POISON_TAIL, STEP_POISON_TOPIC };
+enum step {
+	STEP_TAKEN,
+	STEP_WAITS_INBOX,
+	STEP_WAITS_TOPIC,
+	STEP_WAITS_ARENA,
+	STEP_TOO_LARGE,
+	STEP_POISON_TAIL,
+	STEP_POISON_TOPIC,
+};
 
 bool sl_ring_may_consume(const struct ring *ring)
 {
@@ -200,8 +208,12 @@ static enum step item_take(struct sl_worker *w, struct ring *ring, uint32_t i, u
 	bool boundary;
 	enum step step;
 
+	/*
+	 * The control thread tells us of a binding before it tells the application, so an honest record's binding lies in
+	 * the inbox by now; but this turn has read the inbox before it read the ring.
+	 */
 	if (SL_UNLIKELY(!topic))
-		return STEP_POISON_TOPIC;
+		return sl_msg_ring_empty(&w->inbox) ? STEP_POISON_TOPIC : STEP_WAITS_INBOX;
 	if (SL_UNLIKELY(!topic->known))
 		return STEP_WAITS_TOPIC;
 	if (SL_UNLIKELY(topic->error != 0))
@@ -258,6 +270,7 @@ static void step_stop(struct sl_worker *w, struct ring *ring, enum step step, co
 		ring->reader.poison_pos = item->pos;
 		sl_ring_poison(w, ring, step == STEP_POISON_TAIL ? SL_POISON_TAIL : SL_POISON_TOPIC);
 		break;
+	case STEP_WAITS_INBOX: /* looked at again in the next turn */
 	case STEP_TOO_LARGE:
 	case STEP_TAKEN:
 		break;
