@@ -64,6 +64,23 @@ static bool reset_next(struct ring_cold *cold, struct sluice_report *report)
 	return true;
 }
 
+/* Gives the slots back. A worker that found (nearly) none free may sleep for want of them. */
+static void reports_read(sluice_ring *ring, bool was_full)
+{
+	uint32_t sleep;
+
+	/* Release: pairs with sl_report_room(), after the entries were copied. */
+	atomic_store_explicit(&ring->app->report_read_pos, ring_cold(ring)->report_read_pos,
+			      memory_order_release);
+	if (!was_full)
+		return;
+	/* Pairs with the worker's sl_wake_order() between its mark and its last look. */
+	atomic_thread_fence(memory_order_seq_cst);
+	sleep = atomic_load_explicit(&ring->agent->sleeping, memory_order_relaxed);
+	if (sleep != 0)
+		sl_ring_ring_bell(ring, sleep);
+}
+
 /* Takes entries until reports[] is full or there are none. */
 static int entries_take(sluice_ring *ring, struct sluice_report *reports, uint32_t max)
 {
@@ -71,9 +88,10 @@ static int entries_take(sluice_ring *ring, struct sluice_report *reports, uint32
 	/* Acquire: pairs with the worker's release after the entries. */
 	uint64_t written =
 		atomic_load_explicit(&ring->agent->report_write_pos, memory_order_acquire);
+	uint64_t begun = cold->report_read_pos;
 	uint32_t count = 0;
 
-	if (written - cold->report_read_pos > cold->report_slots)
+	if (written - begun > cold->report_slots)
 		return sl_error_set(&cold->error, -EPROTO,
 				    "the status segment's report position is impossible");
 	while (count < max) {
@@ -100,9 +118,7 @@ static int entries_take(sluice_ring *ring, struct sluice_report *reports, uint32
 			sl_settled_mark(&cold->map, entry.first_seq, entry.count);
 		report_fill(ring, &entry, &reports[count++]);
 	}
-	/* Release: pairs with sl_report_room(), after the entries were copied. */
-	atomic_store_explicit(&ring->app->report_read_pos, cold->report_read_pos,
-			      memory_order_release);
+	reports_read(ring, written - begun > cold->report_slots / 2);
 	return (int)count;
 }
 

@@ -81,6 +81,14 @@ static bool room_look(sluice_ring *ring, uint64_t need)
 	return ring->write_pos + need <= ring->limit_pos;
 }
 
+static bool reports_full(const sluice_ring *ring)
+{
+	const struct ring_cold *cold = ring_cold(ring);
+	uint64_t written = atomic_load_explicit(&ring->agent->report_write_pos, memory_order_relaxed);
+
+	return written - cold->report_read_pos >= cold->report_slots;
+}
+
 static int room_wait(sluice_ring *ring, uint64_t need)
 {
 	struct ring_cold *cold = ring_cold(ring);
@@ -99,6 +107,9 @@ static int room_wait(sluice_ring *ring, uint64_t need)
 		if (rc == 0 && sl_client_step(ring->client) == SLUICE_DETACHED)
 			rc = sl_error_set(&cold->error, -ENOTCONN,
 					  "the agent that read this ring is gone");
+		/* Only the caller can end this: the agent takes no more until reports are read. */
+		if (rc == 0 && reports_full(ring))
+			rc = sl_error_set(&cold->error, -EAGAIN, "the report slots are full: poll reports first");
 		waited_ns = sl_clock_monotonic_ns() - start_ns;
 		if (rc == 0 && cold->full_timeout_ms != UINT32_MAX && waited_ns >= limit_ns)
 			rc = sl_error_set(&cold->error, -ETIMEDOUT, "the ring was full for %u ms",

@@ -228,6 +228,8 @@ SLUICE_API void sluice_ring_put(sluice_ring *ring);
  * Copies one record into the ring and commits it: its number (0, 1, 2, ... in this ring), or a
  * negative errno: the full policy's, -EMSGSIZE (larger than 1/8 of the ring or the agent's limit),
  * -EINVAL, -ESHUTDOWN (poisoned or closed), -ECHILD, -ENOTCONN (state SLUICE_DETACHED).
+ * With SLUICE_FULL_WAIT -EAGAIN says that the ring is full because its reports are: poll them, then
+ * send again.
  */
 SLUICE_API int64_t sluice_send(sluice_ring *ring, sluice_topic *topic,
 			       const struct sluice_record *record);

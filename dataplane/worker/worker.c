@@ -347,6 +347,9 @@ bool sl_worker_sleep_recheck(const struct sl_worker *w)
 		if (sl_ring_may_consume(ring) && !ring->draining &&
 		    atomic_load_explicit(&ring->app->committed_pos, memory_order_acquire) != ring->reader.read_pos)
 			return true;
+		if (ring->open && ring->parked &&
+		    atomic_load_explicit(&ring->app->report_read_pos, memory_order_acquire) != ring->report_read_pos)
+			return true;
 	}
 	return false;
 }

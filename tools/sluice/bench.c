@@ -35,7 +35,7 @@ static const char help[] =
 	"  sluice bench -t load -n 5M --key-bytes 16\n"
 	"  sluice bench -t load -d 30s -r 50k -b 1KiB --json run.json\n";
 
-enum { THREADS_MAX = 64, TIMEOUT_S = 300, WAIT_MS = 20, REPORT_SLOTS = 1 << 13 };
+enum { THREADS_MAX = 64, TIMEOUT_S = 300, WAIT_MS = 20, REPORT_SLOTS = 1 << 14 };
 
 static int64_t own_cpu_ns(void)
 {
