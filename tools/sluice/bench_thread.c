@@ -9,10 +9,10 @@
 #include "dataplane/base/clock.h"
 
 enum {
-	SAMPLE_SHIFT = 4, /* the time of every 16th record is taken: a clock costs more than a send */
-	SAMPLES = 1 << 19,
+	SAMPLE_SHIFT = 6, /* the time of every 64th record is taken: a clock costs more than a send */
+	SAMPLES = 1 << 17,
 	VALUES_BYTES = 64 * 1024,
-	RECORDS_A_LOOK = 128, /* sent between two looks at the clock and the reports */
+	RECORDS_A_LOOK = 256, /* sent between two looks at the clock and the reports */
 	IDLE_NS = 20 * 1000,
 };
 
