@@ -75,6 +75,7 @@ struct ring {
 	bool open;     /* in use */
 	bool reading;  /* false: poisoned, or drained */
 	bool draining;
+	bool resumed;  /* began under an earlier agent: its topics are bound anew */
 	bool dead;     /* its application is gone: reports are discarded */
 	bool parked;   /* its report slots are full */
 	bool waits_topic, waits_arena; /* its next record needs metadata, or room */

@@ -86,6 +86,7 @@ static bool ring_add(struct sl_worker *w, uint32_t segment, uint32_t index)
 			    object->start_pos[index], object->start_seq[index]);
 	ring->reader.topic_slots = SL_SHM_TOPICS_MAX; /* which of them are bound is looked up anyway */
 	if (object->start_seq[index] > 0 || object->start_pos[index] > 0) {
+		ring->resumed = true;
 		ring_resume(ring, object->start_seq[index], object->reset[index]);
 		sl_arena_ring_cursor_store(w->arena, slot, ring->reader.read_pos, ring->reader.next_seq);
 	}
@@ -141,10 +142,14 @@ void sl_segment_add(struct sl_worker *w, uint32_t index, struct sl_worker_segmen
 void sl_segment_bind(struct sl_worker *w, uint32_t index, uint32_t slot, uint32_t topic)
 {
 	struct segment *segment = &w->segments[index];
+	uint32_t i;
 
 	if (!segment->object || slot >= SL_SHM_TOPICS_MAX)
 		return;
 	segment->topics[slot] = (uint16_t)topic;
+	for (i = 0; i < SL_SHM_RINGS_MAX; i++)
+		if (segment->rings[i] != NONE)
+			w->rings[segment->rings[i]].waits_topic = false;
 	sl_arena_segment_topic_store(w->arena, segment->slot, slot, w->topics[topic].slot);
 }
 

@@ -43,6 +43,7 @@ struct world {
 	uint32_t note_count;
 	struct sl_worker_segment last; /* a copy of the last SEGMENT_ADD's object */
 	void *objects[SL_SHM_TOPICS_MAX];
+	bool full; /* the worker has no room for rings */
 };
 
 static char base[64];
@@ -74,6 +75,7 @@ static void worker_hears(struct world *w, const struct sl_msg *msg)
 		w->last = *(struct sl_worker_segment *)msg->object;
 		w->objects[msg->a] = msg->object;
 		back.kind = SL_MSG_SEGMENT_ADDED;
+		back.b = !w->full;
 	} else if (msg->kind == SL_MSG_SEGMENT_DRAIN && w->objects[msg->a]) {
 		back.kind = SL_MSG_SEGMENT_GONE;
 		back.object = w->objects[msg->a];
@@ -350,6 +352,21 @@ static void test_open_and_close(void **state)
 	assert_int_equal(ask(w, &app, &msg, NULL), SL_HS_CLOSED);
 	assert_int_equal(w->agent.admission->mapped_bytes, 0);
 	assert_int_equal(w->agent.workers[0].ring_count, 0);
+	app_end(&app);
+	world_free(w);
+}
+
+static void test_worker_without_room(void **state)
+{
+	struct world *w = world_new(plain);
+	struct app app;
+
+	w->full = true;
+	app_begin(w, &app);
+	assert_int_equal(app_open(w, &app, app.data_fd), SL_HS_REFUSE);
+	assert_int_equal(app.reply.refuse.code, SL_REFUSE_LIMIT);
+	assert_int_equal(heard(w, SL_MSG_SEGMENT_DRAIN), 1);
+	assert_int_equal(w->agent.admission->mapped_bytes, 0);
 	app_end(&app);
 	world_free(w);
 }
@@ -776,6 +793,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ROW(test_open_and_close),
+		ROW(test_worker_without_room),
 		ROW(test_stalled_handshake_ends),
 		ROW(test_nonsense_is_refused),
 		ROW(test_order_of_messages),
