@@ -72,6 +72,8 @@ static int send_some(struct bench_thread *t, uint64_t count)
 	uint64_t end = t->sent + count;
 	int rc;
 
+	/* What is sent together has one timestamp: Kafka's have milliseconds. */
+	record.timestamp_ms = (int64_t)(sl_clock_realtime_ns() / SL_NS_PER_MS);
 	for (; t->sent < end; t->sent++) {
 		if ((t->sent & ((1 << SAMPLE_SHIFT) - 1)) == 0)
 			t->sent_at_ns[t->sent >> SAMPLE_SHIFT & (SAMPLES - 1)] = sl_clock_monotonic_ns();
