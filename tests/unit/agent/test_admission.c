@@ -335,9 +335,9 @@ static void test_open_and_close(void **state)
 	w->full = true;
 	app_begin(w, &app);
 	assert_int_equal(app_open(w, &app, app.data_fd), SL_HS_REFUSE);
-	assert_int_equal(app.reply.refuse.code, SL_REFUSE_LIMIT);
 	app_end(&app);
-	w->full = w->note_count = 0;
+	w->full = false;
+	w->note_count = 0;
 	app_begin(w, &app);
 	assert_int_equal(app_open(w, &app, app.data_fd), SL_HS_OPENED);
 	assert_int_equal(app.reply.opened.ring_count, 2);
