@@ -170,7 +170,6 @@ void sl_settings_topic(struct sl_agent *agent, struct sl_agent_worker *worker,
 	out->adaptive = config->partitioner_adaptive;
 	out->linger_ns = config->linger_us * SL_NS_PER_US;
 	out->delivery_timeout_ns = config->delivery_timeout_us * SL_NS_PER_US;
-	out->availability_timeout_ns = config->partitioner_availability_timeout_us * SL_NS_PER_US;
 	out->batch_bytes = to_u32(config->batch_bytes);
 	out->request_bytes_max = to_u32(config->request_bytes_max);
 }

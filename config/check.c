@@ -301,8 +301,6 @@ void sl_config_check(struct sl_config_loader *loader)
 	loader->cfg->topic_rule_count = loader->rule_count;
 	check_order(loader, "retry.backoff.ms", "retry.backoff.max.ms");
 	check_order(loader, "reconnect.backoff.ms", "reconnect.backoff.max.ms");
-	check_order(loader, "socket.connection.setup.timeout.ms",
-		    "socket.connection.setup.timeout.max.ms");
 	check_rings(loader);
 	check_workers(loader);
 	rules_mark(loader);

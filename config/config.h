@@ -87,7 +87,6 @@ struct sl_config_topic {
 	bool partitioner_ignore_keys;
 	bool partitioner_adaptive;
 	bool enable_idempotence;                      /* already false where acks is not all */
-	uint64_t partitioner_availability_timeout_us; /* 0: off */
 	uint64_t linger_us;
 	uint64_t batch_bytes;
 	uint64_t request_bytes_max; /* also the largest record */
@@ -138,10 +137,7 @@ struct sl_config {
 	uint64_t reconnect_backoff_us;
 	uint64_t reconnect_backoff_us_max;
 	uint64_t connection_setup_timeout_us;
-	uint64_t connection_setup_timeout_us_max;
-	uint64_t connections_idle_us_max; /* 0: never closed for idleness */
 	uint64_t metadata_age_us_max;
-	uint64_t metadata_idle_us_max;
 	uint64_t topic_unknown_grace_us;
 	uint64_t send_buffer_bytes;    /* 0: the kernel tunes it */
 	uint64_t receive_buffer_bytes; /* 0: the kernel tunes it */
@@ -177,7 +173,6 @@ struct sl_config {
 	uint64_t idle_spin_us;
 	uint32_t io_uring_disable;   /* bits of enum sl_config_uring_feature */
 	int32_t log_level;           /* enum sl_config_log_level */
-	uint64_t status_interval_us; /* 0: no periodic status line */
 
 	struct sl_config_store *store; /* owns everything that the pointers above reach */
 };

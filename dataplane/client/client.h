@@ -165,6 +165,8 @@ bool sl_client_is_child(const sluice_client *client);
 int sl_ring_room(sluice_ring *ring, uint64_t need);
 void sl_ring_ring_bell(sluice_ring *ring, uint32_t sleep);
 void sl_ring_look(sluice_ring *ring, uint64_t now_ms);
+/* The same, when it is due: asking costs a system call. */
+void sl_ring_look_now_and_then(sluice_ring *ring);
 /* Asks to be woken for these bits (enum sl_wait_bits) and orders that before the caller's next
  * look. */
 void sl_ring_waiting_add(sluice_ring *ring, uint32_t bits);

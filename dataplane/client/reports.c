@@ -142,7 +142,7 @@ int sluice_poll_reports(sluice_ring *ring, struct sluice_report *reports, uint32
 	count = entries_take(ring, reports, max);
 	if (count != 0 || max == 0)
 		return count;
-	sl_client_step(ring->client);
+	sl_ring_look_now_and_then(ring);
 	if (!cold->armed)
 		return 0;
 	/* Nothing there: arm, then look again, so that what came meanwhile is found here or wakes

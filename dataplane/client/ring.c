@@ -20,21 +20,26 @@ struct shape {              /* of a record: what its header and its length need 
 	int64_t timestamp_ms;
 };
 
-/* Keys and small values: two overlapping moves cost less than the call of memcpy. */
+/* Keys and small values: a few moves, the last one overlapping, cost less than the call of memcpy. */
 static inline void bytes_copy(uint8_t *to, const void *from, uint32_t bytes)
 {
 	const uint8_t *p = from;
-	uint64_t a, b;
+	uint32_t at;
 
-	if (bytes > 16 || bytes < 8) {
-		if (bytes > 0)
-			memcpy(to, from, bytes);
-		return;
+	if (SL_LIKELY(bytes >= 8 && bytes <= 16)) {
+		uint64_t first, last;
+
+		memcpy(&first, p, 8);
+		memcpy(&last, p + bytes - 8, 8);
+		memcpy(to, &first, 8);
+		memcpy(to + bytes - 8, &last, 8);
+	} else if (bytes >= 32 && bytes <= 256) {
+		for (at = 0; at + 32 < bytes; at += 32)
+			memcpy(to + at, p + at, 32);
+		memcpy(to + bytes - 32, p + bytes - 32, 32);
+	} else if (bytes > 0) {
+		memcpy(to, from, bytes);
 	}
-	memcpy(&a, p, 8);
-	memcpy(&b, p + bytes - 8, 8);
-	memcpy(to, &a, 8);
-	memcpy(to + bytes - 8, &b, 8);
 }
 
 static inline uint8_t *length_put(uint8_t *p, int32_t length)

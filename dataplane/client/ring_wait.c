@@ -2,6 +2,7 @@
 /* The slow path of a ring: full, asleep, poisoned, without an agent, or in a child. */
 #include <errno.h>
 #include <inttypes.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dataplane/base/assert.h"
@@ -29,6 +30,17 @@ void sl_ring_look(sluice_ring *ring, uint64_t now_ms)
 
 	/* A lost agent is looked after at each tick: the steps of coming back each take a call. */
 	ring->look_ms = now_ms + (state == SLUICE_LOST ? 1 : CLIENT_LOOK_MS);
+}
+
+void sl_ring_look_now_and_then(sluice_ring *ring)
+{
+	struct timespec ts;
+	uint64_t now_ms;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+	now_ms = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	if (now_ms >= ring->look_ms)
+		sl_ring_look(ring, now_ms);
 }
 
 void sl_ring_waiting_add(sluice_ring *ring, uint32_t bits)

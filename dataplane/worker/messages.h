@@ -101,7 +101,6 @@ struct sl_topic_settings { /* plain values from the configuration; the data plan
 	bool ignore_keys, adaptive;
 	uint64_t linger_ns;
 	uint64_t delivery_timeout_ns;
-	uint64_t availability_timeout_ns; /* of the adaptive partitioner, 0 = off */
 	uint32_t batch_bytes;
 	uint32_t request_bytes_max; /* max.request.size: a record above it fails with MESSAGE_TOO_LARGE */
 };

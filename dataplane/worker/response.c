@@ -207,7 +207,7 @@ void sl_produce_unanswered(struct sl_worker *w, struct request *r, int error)
 	rest_in_doubt(w, r, error == -ETIMEDOUT ? SL_KAFKA_REQUEST_TIMED_OUT : SL_KAFKA_NETWORK_EXCEPTION);
 }
 
-/* acks=0: there is no answer. The bytes are with the kernel and the connection lives: as good as it gets. */
+/* acks=0: there is no answer. The bytes are with the kernel; what became of them nobody will say, so nor do we. */
 void sl_produce_sent_unacked(struct sl_worker *w, struct request *r)
 {
 	uint32_t i;
@@ -216,7 +216,7 @@ void sl_produce_sent_unacked(struct sl_worker *w, struct request *r)
 		struct partition *p = sl_batch_partition(w, r->batches[i]);
 
 		landed(w, p, r->batches[i]);
-		settle_sent(w, p, r->batches[i], SL_OUTCOME_PERSISTED, 0, -1);
+		settle_sent(w, p, r->batches[i], SL_OUTCOME_UNKNOWN, 0, -1);
 		sl_partition_update(w, p);
 	}
 	r->batch_count = 0;

@@ -9,10 +9,10 @@
 #include "dataplane/base/clock.h"
 
 enum {
-	SAMPLE_SHIFT = 4, /* the time of every 16th record is taken: a clock costs more than a send */
-	SAMPLES = 1 << 19,
+	SAMPLE_SHIFT = 6, /* the time of every 64th record is taken: a clock costs more than a send */
+	SAMPLES = 1 << 17,
 	VALUES_BYTES = 64 * 1024,
-	RECORDS_A_LOOK = 128, /* sent between two looks at the clock and the reports */
+	RECORDS_A_LOOK = 256, /* sent between two looks at the clock and the reports */
 	IDLE_NS = 20 * 1000,
 };
 
@@ -72,6 +72,8 @@ static int send_some(struct bench_thread *t, uint64_t count)
 	uint64_t end = t->sent + count;
 	int rc;
 
+	/* What is sent together has one timestamp: Kafka's have milliseconds. */
+	record.timestamp_ms = (int64_t)(sl_clock_realtime_ns() / SL_NS_PER_MS);
 	for (; t->sent < end; t->sent++) {
 		if ((t->sent & ((1 << SAMPLE_SHIFT) - 1)) == 0)
 			t->sent_at_ns[t->sent >> SAMPLE_SHIFT & (SAMPLES - 1)] = sl_clock_monotonic_ns();

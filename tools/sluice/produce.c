@@ -32,7 +32,7 @@ static const char help[] =
 	"  kcat -C -e -J -b localhost:9092 -t events | sluice produce -J -t copy-of-events\n"
 	"  sluice produce -t images photo.jpg\n";
 
-enum { HEADERS_MAX = 64, RING_BYTES = 16 * 1024 * 1024, WAIT_MS = 100 };
+enum { HEADERS_MAX = 64, RING_BYTES = 8 * 1024 * 1024, WAIT_MS = 100 };
 
 struct job {
 	const char *socket, *topic;

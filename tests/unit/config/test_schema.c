@@ -183,6 +183,40 @@ static void test_reference_names_every_key(void **state)
 	free(text);
 }
 
+/* A reader of the repository sees what the code says, not what it said once. */
+static void test_reference_is_the_committed_one(void **state)
+{
+	static const char head[] = "# Configuration reference\n\n"
+				   "Printed by `sl_config_print_reference()`; change `config/schema.c`, not this file. "
+				   "`tests/unit/config/test_schema.c`\ncompares the two, and with "
+				   "`SL_REFERENCE_WRITE=1` writes this one anew.\n\n";
+	char *text = NULL, *committed;
+	size_t bytes = 0, got = 0;
+	FILE *out = open_memstream(&text, &bytes);
+	FILE *file;
+
+	assert_non_null(out);
+	fputs(head, out);
+	sl_config_print_reference(out);
+	fclose(out);
+	if (getenv("SL_REFERENCE_WRITE")) {
+		file = fopen(SL_SOURCE_ROOT "/config/REFERENCE.md", "w");
+		assert_non_null(file);
+		assert_int_equal(fwrite(text, 1, bytes, file), bytes);
+		assert_int_equal(fclose(file), 0);
+	}
+	file = fopen(SL_SOURCE_ROOT "/config/REFERENCE.md", "r");
+	assert_non_null(file);
+	committed = calloc(1, bytes + 2);
+	assert_non_null(committed);
+	got = fread(committed, 1, bytes + 1, file);
+	fclose(file);
+	assert_int_equal(got, bytes);
+	assert_string_equal(committed, text);
+	free(committed);
+	free(text);
+}
+
 static void test_nearest(void **state)
 {
 	assert_string_equal(sl_config_row_nearest("lingr.ms", false), "linger.ms");
@@ -205,6 +239,7 @@ int main(void)
 		cmocka_unit_test(test_keys_and_aliases_are_the_same),
 		cmocka_unit_test(test_standards_dump_and_load),
 		cmocka_unit_test(test_reference_names_every_key),
+		cmocka_unit_test(test_reference_is_the_committed_one),
 		cmocka_unit_test(test_nearest),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

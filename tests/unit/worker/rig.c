@@ -10,6 +10,7 @@
 
 #include "dataplane/base/clock.h"
 #include "dataplane/batch/partitioner.h"
+#include "tests/unit/worker/guard.h"
 #include "tests/unit/worker/rig_broker.h"
 
 static uint64_t rig_now(void *ctx)
@@ -354,8 +355,11 @@ void rig_settle(struct rig *rig)
 	uint32_t idle = 0, turns = 0;
 
 	while (idle < 3) {
-		uint32_t work = sl_worker_turn(rig->worker, &rig->env);
+		uint32_t work;
 
+		guard_begin();
+		work = sl_worker_turn(rig->worker, &rig->env);
+		guard_end();
 		law_check(rig);
 		work += control_turn(rig);
 		work += rig_broker_turn(rig);
