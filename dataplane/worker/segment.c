@@ -39,6 +39,7 @@ static void ring_resume(struct ring *ring, uint64_t start_seq, bool reset)
 	uint64_t settled = atomic_load_explicit(&ring->page->settled_count, memory_order_relaxed);
 	uint64_t read = atomic_load_explicit(&ring->app->report_read_pos, memory_order_relaxed);
 
+	ring->resumed = true;
 	ring->report_write_pos = atomic_load_explicit(&ring->page->report_write_pos, memory_order_relaxed);
 	if (ring->report_write_pos - read > ring->report_slots)
 		ring->report_write_pos = read;
@@ -141,10 +142,14 @@ void sl_segment_add(struct sl_worker *w, uint32_t index, struct sl_worker_segmen
 void sl_segment_bind(struct sl_worker *w, uint32_t index, uint32_t slot, uint32_t topic)
 {
 	struct segment *segment = &w->segments[index];
+	uint32_t i;
 
 	if (!segment->object || slot >= SL_SHM_TOPICS_MAX)
 		return;
 	segment->topics[slot] = (uint16_t)topic;
+	for (i = 0; i < SL_SHM_RINGS_MAX; i++)
+		if (segment->rings[i] != NONE)
+			w->rings[segment->rings[i]].waits_topic = false;
 	sl_arena_segment_topic_store(w->arena, segment->slot, slot, w->topics[topic].slot);
 }
 
@@ -176,6 +181,7 @@ static void ring_drain(struct sl_worker *w, struct ring *ring, bool dead)
 			sl_ring_poison(w, ring, poison);
 	}
 	ring->draining = true;
+	ring->waits_topic = ring->waits_topic && !ring->resumed; /* no binding comes any more */
 	ring->dead = ring->dead || dead;
 	if (dead)
 		ring->parked = false;
