@@ -500,7 +500,7 @@ def run(cases, place, *arguments):
         except (Failed, subprocess.TimeoutExpired, OSError) as failure:
             failures.append(name)
             say(f"FAILED  {name} {time.monotonic() - begin:.1f} s: {failure}")
-            for log in sorted(place.folder.glob("*-agent/log"))[-1:]:
+            for log in sorted(place.folder.glob("*-agent/log"), key=lambda path: path.stat().st_mtime)[-1:]:
                 say("        " + "\n        ".join(log.read_text(errors="replace").splitlines()[-12:]))
         finally:
             place.end_all()
