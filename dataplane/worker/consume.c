@@ -221,8 +221,11 @@ static enum step item_take(struct sl_worker *w, struct ring *ring, uint32_t i, u
 
 	/*
 	 * The control thread tells us of a binding before it tells the application, so an honest record's binding lies in
-	 * the inbox by now; but this turn has read the inbox before it read the ring.
+	 * the inbox by now; but this turn has read the inbox before it read the ring. One that came back to a new agent
+	 * has records in its ring before it can ask for its topics.
 	 */
+	if (SL_UNLIKELY(!topic && ring->resumed && !ring->draining))
+		return STEP_WAITS_TOPIC;
 	if (SL_UNLIKELY(!topic))
 		return topic_missing(w, ring);
 	if (SL_UNLIKELY(!topic->known))

@@ -145,10 +145,21 @@ static void partition_retry(struct sl_worker *w, uint32_t index, uint64_t partit
 static void broker_set(struct sl_worker *w, uint32_t index, const struct sl_worker_broker *broker)
 {
 	struct broker *b = &w->brokers[index];
+	uint32_t i;
 
 	SL_ASSERT(index < w->options.brokers_max);
 	if (b->set && !sl_address_equal(&b->address, &broker->address))
 		sl_conn_disconnect(w, index);
+	/*
+	 * The place of a broker that left: a connection of its is held still, and the control thread, which knows only
+	 * of the new one, would never release it.
+	 */
+	for (i = 0; !b->set && i < SL_CONN_CLASS_COUNT; i++) {
+		struct conn *c = &w->conns[index * SL_CONN_CLASS_COUNT + i];
+
+		if (c->state == CONN_HELD)
+			c->state = CONN_IDLE;
+	}
 	b->address = broker->address;
 	b->node = broker->node;
 	b->set = true;

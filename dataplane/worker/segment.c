@@ -39,6 +39,7 @@ static void ring_resume(struct ring *ring, uint64_t start_seq, bool reset)
 	uint64_t settled = atomic_load_explicit(&ring->page->settled_count, memory_order_relaxed);
 	uint64_t read = atomic_load_explicit(&ring->app->report_read_pos, memory_order_relaxed);
 
+	ring->resumed = true;
 	ring->report_write_pos = atomic_load_explicit(&ring->page->report_write_pos, memory_order_relaxed);
 	if (ring->report_write_pos - read > ring->report_slots)
 		ring->report_write_pos = read;
@@ -181,6 +182,7 @@ static void ring_drain(struct sl_worker *w, struct ring *ring, bool dead)
 			sl_ring_poison(w, ring, poison);
 	}
 	ring->draining = true;
+	ring->waits_topic = ring->waits_topic && !ring->resumed; /* no binding comes any more */
 	ring->dead = ring->dead || dead;
 	if (dead)
 		ring->parked = false;

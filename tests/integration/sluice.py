@@ -12,9 +12,11 @@ import re
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -28,6 +30,7 @@ SKIPPED = 77
 WAIT_S = 30
 
 Record = collections.namedtuple("Record", "partition offset timestamp key value headers")
+Batch = collections.namedtuple("Batch", "codec producer_id records")
 Outcome = collections.namedtuple("Outcome", "code persisted failed unknown said")
 
 
@@ -159,6 +162,12 @@ class Agent:
     def counter(self, name):
         return sum(worker[name] for worker in self.status()["workers"])
 
+    def signal_hup(self):
+        """A reload that must succeed."""
+        before = self.said().count("reloaded ")
+        self.signal(signal.SIGHUP)
+        until("reload", lambda: self.said().count("reloaded ") > before, seconds=5)
+
     def signal(self, number):
         self.child.send_signal(number)
 
@@ -211,6 +220,52 @@ class Agent:
         done = self.produce(topic, lines(records), "-K", "\\t", *options, seconds=seconds)
         all_persisted(done, len(records))
         return done
+
+
+class Stream:
+    """An application that writes keyed records at a steady rate, in a thread, until `finish`."""
+
+    def __init__(self, agent, topic, rate, keys=300):
+        self.agent, self.rate = agent, rate
+        self.sent, self.over = [], threading.Event()
+        self.keys, self.seen = keys, [0] * keys
+        self.child = agent.feed(topic, "-K", "\\t")
+        self.thread = threading.Thread(target=self._write, daemon=True)
+        self.thread.start()
+
+    def _slice(self, count):
+        rows = []
+        for n in range(len(self.sent), len(self.sent) + count):
+            which = n * 7919 % self.keys
+            rows.append((b"key-%d" % which, b"%d.%d" % (n, self.seen[which])))
+            self.seen[which] += 1
+        return rows
+
+    def _write(self):
+        begin = time.monotonic()
+        while not self.over.is_set():
+            due = int((time.monotonic() - begin) * self.rate) - len(self.sent)
+            if due > 0:
+                rows = self._slice(min(due, self.rate))
+                try:
+                    self.child.stdin.write(lines(rows))
+                    self.child.stdin.flush()
+                except (BrokenPipeError, ValueError):
+                    return
+                self.sent += rows
+            time.sleep(0.01)
+
+    def pause_until_more(self, count):
+        """Returns once so many more records were written."""
+        goal = len(self.sent) + count
+        until(f"{count} more records are written", lambda: len(self.sent) >= goal)
+
+    def finish(self, seconds=60):
+        self.over.set()
+        self.thread.join(seconds)
+        if self.thread.is_alive():
+            raise Failed(f"the application is stuck in writing: {self.agent.ledger()}")
+        return self.agent.outcome(self.child, seconds)
 
 
 def all_persisted(done, count):
@@ -275,6 +330,9 @@ class Kafka:
         return next(item["leader"] for one in topics if one["name"] == topic
                     for item in one["partitions"] if item["partition"] == partition)
 
+    def partition_count(self, topic):
+        return sum(len(one["partitions"]) for one in json.loads(self.call("topics", "--json")) if one["name"] == topic)
+
     def destroy(self):
         self.call("destroy")
 
@@ -320,15 +378,15 @@ def _unescape(text):
     return None if text == "null" else b"" if text == "-" else bytes.fromhex(text)
 
 
-def read_java(class_path, bootstrap, topic):
-    """Everything in a topic by the Java consumer, headers and timestamps exact."""
-    rows = []
-    for line in java(class_path, "Reader", bootstrap, topic).decode().splitlines():
-        _, partition, offset, timestamp, key, value, headers = line.split(" ")
+def read_java(class_path, bootstrap, *topics):
+    """topic → everything in it by the Java consumer, headers and timestamps exact."""
+    found = {topic: [] for topic in topics}
+    for line in java(class_path, "Reader", bootstrap, *topics).decode().splitlines():
+        topic, partition, offset, timestamp, key, value, headers = line.split(" ")
         pairs = [] if headers == "-" else [item.split("=") for item in headers.split(",")]
-        rows.append(Record(int(partition), int(offset), int(timestamp), _unescape(key), _unescape(value),
-                           [(_unescape(name), _unescape(content)) for name, content in pairs]))
-    return rows
+        found[topic].append(Record(int(partition), int(offset), int(timestamp), _unescape(key), _unescape(value),
+                                   [(_unescape(name), _unescape(content)) for name, content in pairs]))
+    return found
 
 
 _HEAD = re.compile(rb"(\d+) (\d+) (-?\d+) (-?\d+) (-?\d+)\n")
@@ -352,6 +410,22 @@ def read_kcat(bootstrap, topic):
                            None if value_bytes < 0 else data[middle:end], []))
         at = end + 1
     return rows
+
+
+def log_batches(kafka, topic):
+    """The heads of the batches in a topic's segments, as the first replicas keep them on disk."""
+    found = []
+    for number in range(kafka.partition_count(topic)):
+        folder = next(kafka.folder.glob(f"broker-*/data/{topic}-{number}"))
+        for segment in sorted(folder.glob("*.log")):
+            data, at = segment.read_bytes(), 0
+            while at + 61 <= len(data) and data[at + 16] == 2:
+                size, attributes = struct.unpack_from(">8xi9xh", data, at)[:2]
+                producer_id, = struct.unpack_from(">q", data, at + 43)
+                count, = struct.unpack_from(">i", data, at + 57)
+                found.append(Batch(attributes & 7, producer_id, count))
+                at += 12 + size
+    return found
 
 
 def by_partition(rows):
@@ -426,7 +500,7 @@ def run(cases, place, *arguments):
         except (Failed, subprocess.TimeoutExpired, OSError) as failure:
             failures.append(name)
             say(f"FAILED  {name} {time.monotonic() - begin:.1f} s: {failure}")
-            for log in sorted(place.folder.glob("*-agent/log"))[-1:]:
+            for log in sorted(place.folder.glob("*-agent/log"), key=lambda path: path.stat().st_mtime)[-1:]:
                 say("        " + "\n        ".join(log.read_text(errors="replace").splitlines()[-12:]))
         finally:
             place.end_all()
