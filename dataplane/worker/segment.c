@@ -87,7 +87,6 @@ static bool ring_add(struct sl_worker *w, uint32_t segment, uint32_t index)
 			    object->start_pos[index], object->start_seq[index]);
 	ring->reader.topic_slots = SL_SHM_TOPICS_MAX; /* which of them are bound is looked up anyway */
 	if (object->start_seq[index] > 0 || object->start_pos[index] > 0) {
-		ring->resumed = true;
 		ring_resume(ring, object->start_seq[index], object->reset[index]);
 		sl_arena_ring_cursor_store(w->arena, slot, ring->reader.read_pos, ring->reader.next_seq);
 	}
