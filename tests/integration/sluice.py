@@ -302,7 +302,7 @@ class Devbroker:
 class Kafka:
     """Three brokers of the real thing through tools/kafka."""
 
-    def __init__(self, place, brokers=3, settings=()):
+    def __init__(self, place, brokers=3, settings=(), port=None):
         self.place, self.brokers = place, brokers
         self.folder = place.folder / "kafka"
         if subprocess.run([TOP / "tools/setup", "--with", "kafka"], stdin=subprocess.DEVNULL, check=False).returncode:
@@ -310,7 +310,7 @@ class Kafka:
             sys.exit(SKIPPED)
         place.kafka = self
         words = [word for setting in settings for word in ("--set", setting)]
-        self.bootstrap = self.call("start", "--brokers", brokers, "--port", free_port(), *words).strip()
+        self.bootstrap = self.call("start", "--brokers", brokers, "--port", port or free_port(), *words).strip()
         self.class_path = self.call("class-path").strip()
 
     def call(self, *words):
@@ -392,12 +392,25 @@ def read_java(class_path, bootstrap, *topics):
 _HEAD = re.compile(rb"(\d+) (\d+) (-?\d+) (-?\d+) (-?\d+)\n")
 
 
-def read_kcat(bootstrap, topic):
-    """Everything in a topic by kcat (librdkafka), which checks each CRC; lengths come first, so any byte may follow."""
-    done = subprocess.run(["kcat", "-C", "-q", "-e", "-b", bootstrap, "-t", topic, "-X", "check.crcs=true",
-                           "-f", "%p %o %T %K %S\\n%k%s\\n"], capture_output=True, check=False, timeout=120)
-    if done.returncode != 0:
-        raise Failed(f"kcat -C {topic}: {done.stderr.decode()}")
+def read_kcat(bootstrap, topic, tries=1):
+    """Everything in a topic by kcat (librdkafka), which checks each CRC; lengths come first, so any byte may follow.
+
+    Through a broker that lies to readers too it takes several tries until kcat has an answer to each question.
+    """
+    command = ["kcat", "-C", "-q", "-e", "-b", bootstrap, "-t", topic, "-X", "check.crcs=true",
+               "-X", "socket.timeout.ms=5000", "-X", "fetch.wait.max.ms=10", "-f", "%p %o %T %K %S\\n%k%s\\n"]
+    why = ""
+    for _ in range(tries):
+        try:
+            done = subprocess.run(command, capture_output=True, check=False, timeout=60 if tries == 1 else 4)
+        except subprocess.TimeoutExpired:
+            why = "it hangs"
+            continue
+        if done.returncode == 0:
+            break
+        why = done.stderr.decode()
+    else:
+        raise Failed(f"kcat -C {topic}: {why}")
     data, at, rows = done.stdout, 0, []
     while at < len(data):
         head = _HEAD.match(data, at)
