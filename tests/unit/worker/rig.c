@@ -380,18 +380,30 @@ void rig_run(struct rig *rig, uint64_t ms)
 	}
 }
 
-void rig_check_all(struct rig *rig, uint64_t persisted, uint64_t failed, uint64_t unknown)
+void rig_check_told(struct rig *rig, uint64_t count[4])
 {
-	uint64_t count[4] = {0}, seq;
 	struct sl_error err = {0};
+	uint64_t seq;
 
 	rig_reports_read(rig);
 	for (seq = 0; seq < rig->seq; seq++) {
+		if (!rig->outcomes[seq].told)
+			fail_msg("record %lu has no outcome", (unsigned long)seq);
+		count[rig->outcomes[seq].outcome]++;
+	}
+	if (sl_arena_check(rig->arena, false, &err) < 0)
+		fail_msg("arena: %s", err.text);
+	assert_true(atomic_load(&agent_page(rig)->settled_count) == rig->seq);
+}
+
+void rig_check_all(struct rig *rig, uint64_t persisted, uint64_t failed, uint64_t unknown)
+{
+	uint64_t count[4] = {0}, seq;
+
+	rig_check_told(rig, count);
+	for (seq = 0; seq < rig->seq; seq++) {
 		const struct rig_outcome *o = &rig->outcomes[seq];
 
-		if (!o->told)
-			fail_msg("record %lu has no outcome", (unsigned long)seq);
-		count[o->outcome]++;
 		if (o->outcome == SL_OUTCOME_PERSISTED && rig->acks != 0)
 			rig_log_check(rig, seq, o);
 	}
@@ -399,9 +411,6 @@ void rig_check_all(struct rig *rig, uint64_t persisted, uint64_t failed, uint64_
 	assert_int_equal(count[SL_OUTCOME_FAILED], failed);
 	assert_int_equal(count[SL_OUTCOME_UNKNOWN], unknown);
 	rig_logs_in_order(rig);
-	if (sl_arena_check(rig->arena, false, &err) < 0)
-		fail_msg("arena: %s", err.text);
-	assert_true(atomic_load(&agent_page(rig)->settled_count) == rig->seq);
 }
 
 void rig_destroy(struct rig *rig)

@@ -98,6 +98,9 @@ struct rig {
 	uint32_t retry_count;
 	bool retry_held; /* or not at all */
 	int16_t acks;
+	/* Writes what it likes, or resets and closes, in place of the true answer. NULL: the truth. */
+	void (*answer)(struct rig *rig, struct rig_peer *peer, uint8_t *truth, uint32_t bytes);
+	void *answer_ctx;
 };
 
 struct rig_options {
@@ -132,7 +135,9 @@ void rig_settle(struct rig *rig);
 void rig_run(struct rig *rig, uint64_t ms);
 void rig_reports_read(struct rig *rig);
 
-/* Fails the test unless every record sent has one outcome, and those persisted lie where it says, once, in order. */
+/* Fails the test unless every record sent has one outcome and nothing of them is kept. Counts by outcome. */
+void rig_check_told(struct rig *rig, uint64_t count[4]);
+/* Also: unless there are so many of each, and those persisted lie where it says, once, in order. */
 void rig_check_all(struct rig *rig, uint64_t persisted, uint64_t failed, uint64_t unknown);
 
 #endif

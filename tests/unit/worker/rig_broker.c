@@ -291,6 +291,8 @@ static void request(struct rig *rig, struct rig_peer *peer, const uint8_t *data,
 		peer->open = false;
 	} else if (a.garbage) {
 		answer_write(rig, peer->handle, garbage, sizeof(garbage));
+	} else if (answered && rig->answer) {
+		rig->answer(rig, peer, out, (uint32_t)n);
 	} else if (answered && !a.silent) {
 		answer_write(rig, peer->handle, out, (uint32_t)n);
 	}
