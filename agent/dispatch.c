@@ -20,7 +20,7 @@ void sl_dispatch(struct sl_agent *agent, uint32_t worker, const struct sl_msg *m
 {
 	switch ((enum sl_msg_to_control)msg->kind) {
 	case SL_MSG_SEGMENT_ADDED:
-		sl_agent_segment_added(agent, worker, msg->a);
+		sl_agent_segment_added(agent, worker, msg->a, msg->b != 0);
 		break;
 	case SL_MSG_SEGMENT_GONE:
 		sl_agent_segment_gone(agent, worker, msg->a, msg->object);

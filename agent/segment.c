@@ -110,16 +110,34 @@ void sl_agent_segment_release(struct sl_agent *agent, uint32_t index)
 
 /* ---- what the workers said ---- */
 
-void sl_agent_segment_added(struct sl_agent *agent, uint32_t worker, uint32_t index)
+/* Some worker had no room for its rings: the application is refused, and what was added is given back. */
+static void not_added(struct sl_agent *agent, uint32_t index)
+{
+	struct sl_agent_segment *segment = segment_of(agent, index);
+	int32_t client = segment->client;
+
+	if (client >= 0)
+		sl_agent_client_refuse(agent, (uint32_t)client, SL_REFUSE_LIMIT,
+				       "the workers have no room for more rings now");
+	if (segment->state == SL_SEGMENT_LIVE)
+		sl_agent_segment_drain(agent, index, true);
+}
+
+void sl_agent_segment_added(struct sl_agent *agent, uint32_t worker, uint32_t index, bool ok)
 {
 	struct sl_agent_segment *segment = segment_of(agent, index);
 	int fds[SL_KEEPER_FDS] = {segment->data_fd, segment->status_fd};
 	int rc;
 
 	segment->wait_mask &= ~(UINT64_C(1) << worker);
+	segment->no_room = segment->no_room || !ok;
 	if (segment->state != SL_SEGMENT_ADDING || segment->wait_mask)
 		return;
 	state_move(segment, SL_SEGMENT_LIVE);
+	if (segment->no_room) {
+		not_added(agent, index);
+		return;
+	}
 	rc = agent->keeper->ops->keep(agent->keeper, segment->id, fds);
 	if (rc < 0)
 		SL_LOG(&agent->log, SL_LOG_ERROR, "keep_failed", SL_N("segment", index),
@@ -265,6 +283,7 @@ int sl_agent_segment_topic(struct sl_agent *agent, uint32_t index, const struct 
 			   int32_t *partitions, struct sl_agent_refusal *refusal)
 {
 	struct sl_agent_segment *segment = segment_of(agent, index);
+	int32_t bound;
 	struct sl_msg msg = {.kind = SL_MSG_TOPIC_BIND, .a = index, .b = topic->slot};
 	int found;
 
@@ -277,16 +296,17 @@ int sl_agent_segment_topic(struct sl_agent *agent, uint32_t index, const struct 
 		return sl_error_set(&refusal->err, -EACCES, "user %u may not write to this topic",
 				    segment->uid);
 	}
-	found = sl_topics_bind(agent, topic->name);
-	if (found < 0)
-		return sl_error_set(&refusal->err, found, "this agent knows %u topics, its limit",
-				    agent->topics.count);
 	/* Records in the ring name the slot: what it means must not change under them. */
-	if (segment->topics[topic->slot] >= 0 && segment->topics[topic->slot] != found) {
+	bound = segment->topics[topic->slot];
+	if (bound >= 0 && strcmp(agent->topics.list[bound].name, topic->name) != 0) {
 		refusal->code = SL_REFUSE_MALFORMED;
 		return sl_error_set(&refusal->err, -EBUSY, "slot %u is bound to another topic",
 				    topic->slot);
 	}
+	found = sl_topics_bind(agent, topic->name);
+	if (found < 0)
+		return sl_error_set(&refusal->err, found, "this agent knows %u topics, its limit",
+				    agent->topics.count);
 	*partitions = agent->topics.list[found].known
 			      ? (int32_t)agent->topics.list[found].partition_count
 			      : -1;

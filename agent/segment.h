@@ -51,6 +51,7 @@ struct sl_agent_segment {
 	char name[SL_HS_NAME_BYTES];
 	uint64_t worker_mask; /* bit i: worker i reads a ring of it */
 	uint64_t wait_mask;   /* workers that have not answered SEGMENT_ADD or SEGMENT_DRAIN yet */
+	bool no_room;         /* a worker could not take its rings */
 	uint16_t worker[SL_SHM_RINGS_MAX];
 	uint8_t report_mode[SL_SHM_RINGS_MAX];
 	uint8_t poison[SL_SHM_RINGS_MAX];
@@ -101,7 +102,7 @@ void sl_agent_segment_process_ended(struct sl_agent *agent, uint32_t segment, ui
 /* Looks whether the application lives; drains if it does not. True while it may still be alive. */
 bool sl_agent_segment_check(struct sl_agent *agent, uint32_t segment);
 
-void sl_agent_segment_added(struct sl_agent *agent, uint32_t worker, uint32_t segment);
+void sl_agent_segment_added(struct sl_agent *agent, uint32_t worker, uint32_t segment, bool ok);
 void sl_agent_segment_gone(struct sl_agent *agent, uint32_t worker, uint32_t segment, void *object);
 /* Worker `worker` reads a ring no further. */
 void sl_agent_segment_poisoned(struct sl_agent *agent, uint32_t worker, const struct sl_msg *msg);

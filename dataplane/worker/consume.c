@@ -200,6 +200,17 @@ static enum step reject(struct sl_worker *w, struct ring *ring, struct topic *to
 	return STEP_TAKEN;
 }
 
+/*
+ * A slot that was never bound is a lie, unless the binding is on its way: in the inbox, which this turn has read before
+ * the ring, or, where the ring outlived an agent, from an application that comes back and binds its topics again.
+ */
+static enum step topic_missing(const struct sl_worker *w, const struct ring *ring)
+{
+	if (ring->resumed && !ring->draining)
+		return STEP_WAITS_TOPIC;
+	return sl_msg_ring_empty(&w->inbox) ? STEP_POISON_TOPIC : STEP_WAITS_INBOX;
+}
+
 static enum step item_take(struct sl_worker *w, struct ring *ring, uint32_t i, uint64_t seq)
 {
 	const struct sl_ring_item *item = &w->items[i];
@@ -208,15 +219,8 @@ static enum step item_take(struct sl_worker *w, struct ring *ring, uint32_t i, u
 	bool boundary;
 	enum step step;
 
-	/*
-	 * The control thread tells us of a binding before it tells the application, so an honest record's binding lies in
-	 * the inbox by now; but this turn has read the inbox before it read the ring. One that came back to a new agent
-	 * has records in its ring before it can ask for its topics.
-	 */
-	if (SL_UNLIKELY(!topic && ring->resumed && !ring->draining))
-		return STEP_WAITS_TOPIC;
 	if (SL_UNLIKELY(!topic))
-		return sl_msg_ring_empty(&w->inbox) ? STEP_POISON_TOPIC : STEP_WAITS_INBOX;
+		return topic_missing(w, ring);
 	if (SL_UNLIKELY(!topic->known))
 		return STEP_WAITS_TOPIC;
 	if (SL_UNLIKELY(topic->error != 0))

@@ -75,9 +75,9 @@ struct ring {
 	bool open;     /* in use */
 	bool reading;  /* false: poisoned, or drained */
 	bool draining;
+	bool resumed;  /* began under an earlier agent: its topics are bound anew */
 	bool dead;     /* its application is gone: reports are discarded */
 	bool parked;   /* its report slots are full */
-	bool resumed;  /* its application came back: topics are bound after the ring is there */
 	bool waits_topic, waits_arena; /* its next record needs metadata, or room */
 	bool touched;  /* something to tell the application at the end of this turn */
 };

@@ -42,6 +42,8 @@ TEXT = CODE | {".md", ".yaml", ".yml", ".build", ".properties", ".service", ""}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 PATH = re.compile(r"(?<![\w.$}~*-])/(home|root|Users|work)/[\w.]")
+# build/tools/sluice is no path of the tree, and so is nothing behind a slash.
+MENTION = re.compile(r"(?<![\w./$*-])(?:agent|config|dataplane|tests|tools)/[\w./-]*")
 ISSUE = re.compile(r"\b(?:issue|pull request)s? [0-9]+\b|\bGH-[0-9]+\b"
                    r"|(?:^|[\s(\[,]|(?<![{\w])[A-Za-z][\w./-]{2,})#[0-9]{1,6}(?![\w-]|\s*;)", re.IGNORECASE)
 
@@ -241,6 +243,19 @@ def rule_issues(tree):
         for line, text in tree.lines(path):
             if match := ISSUE.search(text):
                 yield path, line, f"the number of an issue: {match.group(0).strip()}"
+
+
+def rule_mentions(tree):
+    """Files and folders that the guides name are there."""
+    folders = {str(parent) for path in tree.paths for parent in pathlib.PurePath(path).parents}
+    for guide in ("README.md", "CONTRIBUTING.md", "agent/ARCHITECTURE.md"):
+        if guide not in tree.paths:
+            continue
+        for line, text in tree.lines(guide):
+            for match in MENTION.finditer(text):
+                name = match.group(0).rstrip("./")
+                if name not in tree.paths and name not in folders:
+                    yield guide, line, f"{name} is not there"
 
 
 RULES = {name[len("rule_"):]: function for name, function in list(globals().items()) if name.startswith("rule_")}

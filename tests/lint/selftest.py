@@ -116,6 +116,12 @@ class LintCase(unittest.TestCase):
             with self.subTest(text=text):
                 self.assertEqual(findings({"README.md": text}), {})
 
+    def test_mention_of_a_file(self):
+        for text in ("see `agent/gone.c`\n", "config/none/\n", "[x](tools/gone)\n"):
+            self.assertEqual(findings({"README.md": text}), {"mentions": ["README.md"]})
+        for text in ("`agent/main.c`, tools/run.\n", "build/agent/sluiced\n", "config/\n"):
+            self.assertEqual(findings({"README.md": text}), {})
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -189,7 +189,7 @@ static void test_reference_is_the_committed_one(void **state)
 	static const char head[] = "# Configuration reference\n\n"
 				   "Printed by `sl_config_print_reference()`; change `config/schema.c`, not this file. "
 				   "`tests/unit/config/test_schema.c`\ncompares the two, and with "
-				   "`SL_REFERENCE_WRITE=1` writes this one anew.\n\n";
+				   "`SL_GOLDEN_WRITE=1` writes this one anew.\n\n";
 	char *text = NULL, *committed;
 	size_t bytes = 0, got = 0;
 	FILE *out = open_memstream(&text, &bytes);
@@ -199,7 +199,7 @@ static void test_reference_is_the_committed_one(void **state)
 	fputs(head, out);
 	sl_config_print_reference(out);
 	fclose(out);
-	if (getenv("SL_REFERENCE_WRITE")) {
+	if (getenv("SL_GOLDEN_WRITE")) {
 		file = fopen(SL_SOURCE_ROOT "/config/REFERENCE.md", "w");
 		assert_non_null(file);
 		assert_int_equal(fwrite(text, 1, bytes, file), bytes);
