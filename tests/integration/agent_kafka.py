@@ -10,10 +10,9 @@ import json
 import random
 import subprocess
 import sys
-import threading
 import time
 
-from sluice import (FULL, SECONDS, SLUICE, Agent, Kafka, Place, Stream, all_persisted, by_partition, check, difference,
+from sluice import (FULL, SECONDS, SLUICE, Agent, Kafka, Place, Stream, all_persisted, check,
                     expect, java_partitions, keyed, lines, log_batches, order_per_key, read_java, read_kcat, run,
                     same_by_partition, until)
 
