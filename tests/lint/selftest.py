@@ -105,7 +105,7 @@ class LintCase(unittest.TestCase):
     def test_path_of_a_machine(self):
         for text in ("see /home/me/x\n", 'open("/root/x")\n', "in /home/x\n"):
             self.assertEqual(findings({"README.md": text}), {"paths": ["README.md"]})
-        for text in ("~/work/x\n", "$HOME/home/x\n", "docs/home/x\n"):
+        for text in ("~/code/x\n", "$HOME/home/x\n", "docs/home/x\n"):
             self.assertEqual(findings({"README.md": text}), {})
 
     def test_number_of_an_issue(self):
