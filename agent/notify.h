@@ -12,6 +12,13 @@ bool sl_notify_present(void);
  * manager, -errno. */
 int sl_notify(const char *state);
 
+/* The same with a descriptor beside it, which stays the caller's; never blocks. -EAGAIN: the
+ * manager does not read. */
+int sl_notify_fd(const char *state, int fd);
+
+/* Waits until the manager has done what was sent before. 0, -ETIMEDOUT, or as above. */
+int sl_notify_barrier(int timeout_ms);
+
 /* Does stderr go to the journal (JOURNAL_STREAM names its device and inode)? Then lines carry a
  * priority. */
 bool sl_notify_journal(int fd);
