@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A batch that the broker refuses as it is, though its records, or most of them, could be written: cut where it is too
- * large, its bad records taken out, or expanded where the codec is at fault. The pieces share out its sequence range, so
- * they go before what was sent behind it. Only a batch of which every attempt got a definite "no" may be cut; with any
- * other, a piece could be written twice.
+ * A batch that the broker refuses as it is, though its records, or most of them, could be written:
+ * cut where it is too large, its bad records taken out, or expanded where the codec is at fault.
+ * The pieces share out its sequence range, so they go before what was sent behind it. Only a batch
+ * of which every attempt got a definite "no" may be cut; with any other, a piece could be written
+ * twice.
  */
 #include "dataplane/worker/internal.h"
 
@@ -11,27 +12,31 @@ enum {
 	LEARNED_BYTES_MIN = 1024,
 	BATCH_WHOLE = -1, /* there is nothing to cut */
 };
-#define LEARNED_NS (UINT64_C(600) * SL_NS_PER_S) /* then it is tried again: somebody may have raised the topic's limit */
+#define LEARNED_NS                                                                                 \
+	(UINT64_C(600) *                                                                           \
+	 SL_NS_PER_S) /* then it is tried again: somebody may have raised the topic's limit */
 
 static void cut_tell(struct sl_worker *w, struct partition *p, int16_t error)
 {
-	struct sl_msg msg = {SL_MSG_BATCH_CUT, p->topic, (uint32_t)p->index,
-			     (uint16_t)error | (uint64_t)w->topics[p->topic].settings.batch_bytes << 16, NULL};
+	struct sl_msg msg = {
+		SL_MSG_BATCH_CUT, p->topic, (uint32_t)p->index,
+		(uint16_t)error | (uint64_t)w->topics[p->topic].settings.batch_bytes << 16, NULL};
 
 	STAT_ADD(w->stats.batches_cut, 1);
 	sl_worker_tell(w, &msg);
 }
 
-/* The pieces in the batch's place among those that are sent. They wait for what is in flight behind it to come back. */
-static void pieces_take_over(struct sl_worker *w, struct partition *p, uint32_t batch, const uint32_t *pieces,
-			     uint32_t count)
+/* The pieces in the batch's place among those that are sent. They wait for what is in flight behind
+ * it to come back. */
+static void pieces_take_over(struct sl_worker *w, struct partition *p, uint32_t batch,
+			     const uint32_t *pieces, uint32_t count)
 {
 	struct batch_extra extra = w->extras[batch];
 	uint32_t i;
 
 	for (i = count; i-- > 0;) {
-		w->extras[pieces[i]] = (struct batch_extra){.link = extra.link, .partition = extra.partition,
-							    .error = extra.error};
+		w->extras[pieces[i]] = (struct batch_extra){
+			.link = extra.link, .partition = extra.partition, .error = extra.error};
 		extra.link = pieces[i];
 	}
 	sl_sent_replace(w, p, batch, pieces[0], pieces[count - 1], count);
@@ -41,8 +46,8 @@ static void pieces_take_over(struct sl_worker *w, struct partition *p, uint32_t 
 }
 
 /*
- * Cuts by what the splitter was told. Returns how many pieces there are in its place, 0 when it has to wait for memory, or
- * BATCH_WHOLE when it cannot be read.
+ * Cuts by what the splitter was told. Returns how many pieces there are in its place, 0 when it has
+ * to wait for memory, or BATCH_WHOLE when it cannot be read.
  */
 static int cut(struct sl_worker *w, struct partition *p, uint32_t batch, uint32_t pieces[2])
 {
@@ -99,7 +104,8 @@ uint32_t sl_cut_large(struct sl_worker *w, struct partition *p, uint32_t batch)
 }
 
 /* The records that the broker named, as bits. Returns how many there are. */
-static uint32_t named_choose(uint64_t *second, uint32_t records, struct sl_produce_record_errors errors)
+static uint32_t named_choose(uint64_t *second, uint32_t records,
+			     struct sl_produce_record_errors errors)
 {
 	struct sl_produce_record_error error;
 	uint32_t count = 0;
@@ -107,7 +113,8 @@ static uint32_t named_choose(uint64_t *second, uint32_t records, struct sl_produ
 	while (sl_produce_record_error_next(&errors, &error) == 1) {
 		uint32_t index = (uint32_t)error.batch_index;
 
-		if (error.batch_index < 0 || index >= records || second[index / 64] >> (index % 64) & 1)
+		if (error.batch_index < 0 || index >= records ||
+		    second[index / 64] >> (index % 64) & 1)
 			continue;
 		sl_splitter_choose(second, index);
 		count++;
@@ -127,7 +134,8 @@ uint32_t sl_cut_records(struct sl_worker *w, struct partition *p, uint32_t batch
 	named = named_choose(sl_splitter_second(w->splitter), records, *errors);
 	if (named == records)
 		return batch;
-	if (named == 0) /* brokers before 2.4, and some refusals of newer ones: the culprit is found by halving */
+	if (named == 0) /* brokers before 2.4, and some refusals of newer ones: the culprit is found
+			   by halving */
 		return halve(w, p, batch);
 	count = cut(w, p, batch, pieces);
 	return count == BATCH_WHOLE ? batch : count == 0 ? NONE : pieces[1];
