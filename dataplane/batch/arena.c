@@ -52,6 +52,24 @@ static uint32_t batch_chunks(const struct sl_arena_options *opts)
 	return (opts->batch_bytes_max + opts->chunk_bytes - 1) / opts->chunk_bytes;
 }
 
+/* Besides the split's reserve, the largest batch and one more chunk for its runs. */
+static uint32_t chunks_min(const struct sl_arena_options *opts)
+{
+	return 2 * batch_chunks(opts) + reserve_levels(opts) + 2;
+}
+
+/* What a compression may take while new records have the rest, or a full arena would send all as it
+ * came and only become fuller. An eighth at most: larger batches are of a single record. */
+static uint32_t compress_chunks(const struct sl_arena_options *opts, uint32_t chunk_count)
+{
+	uint32_t chunks = batch_chunks(opts) + 1;
+	uint32_t spare = chunk_count - chunks_min(opts);
+
+	if (chunks > chunk_count / 8)
+		chunks = chunk_count / 8;
+	return chunks < spare ? chunks : spare;
+}
+
 bool sl_arena_geometry_of(const struct sl_arena_options *opts, struct sl_arena_geometry *g)
 {
 	if (opts->chunk_bytes < SL_CHUNK_BYTES_MIN || opts->bytes / opts->chunk_bytes > CHUNKS_MAX)
@@ -67,8 +85,7 @@ bool sl_arena_geometry_of(const struct sl_arena_options *opts, struct sl_arena_g
 		.topic_count = opts->topics_max,
 		.partition_count = opts->partitions_max,
 	};
-	/* Besides the reserve, the largest batch and one more chunk for its runs. */
-	if (g->chunk_count < 2 * batch_chunks(opts) + reserve_levels(opts) + 2)
+	if (g->chunk_count < chunks_min(opts))
 		return false;
 	return sl_arena_geometry_fill(g);
 }
@@ -195,7 +212,8 @@ int sl_arena_attach_new(struct sl_arena **out, const struct sl_arena_options *op
 	a->turn = 1;
 	a->batch_bytes_max = opts->batch_bytes_max;
 	a->batch_records_max = opts->batch_records_max;
-	a->chunks_reserve = batch_chunks(opts) + reserve_levels(opts);
+	a->chunks_split = batch_chunks(opts) + reserve_levels(opts);
+	a->chunks_reserve = a->chunks_split + compress_chunks(opts, g.chunk_count);
 	a->batches_reserve = reserve_levels(opts);
 	a->birth_next = UINT64_C(1) << 20;
 	header_init(a->header, &g, opts->worker_index);

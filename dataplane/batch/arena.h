@@ -59,7 +59,8 @@ struct sl_arena {
 	 * the cache. */
 	uint32_t *chunk_stack, *batch_stack;
 	uint32_t chunks_free, batches_free;
-	uint32_t chunks_reserve, batches_reserve; /* for one split, never for new records */
+	uint32_t chunks_reserve, batches_reserve; /* never for new records */
+	uint32_t chunks_split; /* of chunks_reserve: for one split; the rest is for one compression */
 
 	uint64_t birth_next; /* counter << 20 */
 	struct sl_arena_reject rejects[SL_REJECT_ERRORS_MAX];
