@@ -261,9 +261,18 @@ int sl_arena_ring_add(struct sl_arena *a, uint32_t segment_slot, uint32_t index,
 	ring->segment = segment_slot;
 	ring->index = index;
 	ring->retire_birth = 0;
+	ring->report_mode = 0;
+	memset(&a->evidence[*slot], 0, sizeof(a->evidence[*slot]));
 	a->ring_seq[*slot] = 0;
 	state_store(&ring->state, SL_SLOT_LIVE);
 	return 0;
+}
+
+void sl_arena_ring_mode_store(struct sl_arena *a, uint32_t ring_slot, uint32_t report_mode)
+{
+	SL_ASSERT(ring_slot < a->ring_count);
+	a->rings[ring_slot].report_mode = report_mode;
+	SL_ORDER(); /* before the application hears that it is open */
 }
 
 void sl_arena_ring_retire(struct sl_arena *a, uint32_t ring_slot)
