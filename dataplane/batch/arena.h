@@ -169,6 +169,14 @@ struct sl_arena_ring_cursor sl_arena_ring_cursor(const struct sl_arena *a, uint3
  * thread, by message. */
 int sl_arena_pid_add(struct sl_arena *a, int64_t producer_id, uint64_t now_realtime_ms,
 		     uint32_t *slot);
+/* The cluster whose numbers these are. It may become another's: then all producer ids are forgotten
+ * first. */
+bool sl_arena_cluster_known(const struct sl_arena *a);
+bool sl_arena_cluster_is(const struct sl_arena *a, const char *id);
+void sl_arena_cluster_store(struct sl_arena *a, const char *id);
+/* No batch is SENT. */
+void sl_arena_pids_forget(struct sl_arena *a);
+
 int sl_arena_topic_add(struct sl_arena *a, const char *name, const uint8_t topic_id[16],
 		       uint32_t *slot);
 void sl_arena_topic_partitions_store(struct sl_arena *a, uint32_t topic_slot,

@@ -111,8 +111,11 @@ enum sl_poison sl_arena_ring_attach(struct sl_arena *a, uint32_t ring_slot,
 		poison = cursor_derive(a, ring_slot, end_seq, memory, out);
 	out->settled =
 		end_seq > a->evidence[ring_slot].live ? end_seq - a->evidence[ring_slot].live : 0;
-	if (poison != SL_POISON_NONE)
+	if (poison != SL_POISON_NONE) {
+		out->pos = stored.pos;
+		out->seq = end_seq; /* so many are in the arena, whatever the application says */
 		return poison;
+	}
 	if (out->seq != stored.seq || out->pos != stored.pos)
 		sl_arena_ring_cursor_store(a, ring_slot, out->pos, out->seq);
 	atomic_store_explicit(&memory->page->consumed_seq, out->seq, memory_order_relaxed);
