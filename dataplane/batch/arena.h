@@ -120,8 +120,8 @@ struct sl_arena_loaded {
  * sl_arena_turn_begin() for all of them. by_birth lists the batches.
  *
  * 0; -ENOENT; -EWOULDBLOCK a living agent has it; -EPROTO another layout, whose batches are live;
- * -ESTALE another layout or geometry without live batches or applications, or of another boot: it
- * may be replaced; -EBADMSG header damaged. Control thread.
+ * -ESTALE another layout or geometry without live batches or applications: it may be replaced;
+ * -EBADMSG header damaged, or it is from before the host was started. Control thread.
  */
 int sl_arena_load(struct sl_arena **out, const struct sl_arena_options *opts, const char *path,
 		  struct sl_arena_loaded *loaded, struct sl_error *err);

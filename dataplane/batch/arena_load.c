@@ -53,7 +53,7 @@ static int boot_check(const struct sl_arena_header *h, struct sl_error *err)
 
 	sl_boot_id_read(boot);
 	if (memcmp(boot, h->boot_id, sizeof(boot)) != 0)
-		return sl_error_set(err, -ESTALE, "it is from before the host was started");
+		return sl_error_set(err, -EBADMSG, "it is from before the host was started");
 	return 0;
 }
 

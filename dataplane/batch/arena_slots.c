@@ -73,10 +73,10 @@ void sl_arena_pids_forget(struct sl_arena *a)
 	uint32_t i;
 
 	for (i = 0; i < a->partition_count; i++) {
-		atomic_store_explicit(
-			&a->partitions[i].seq,
-			sl_partition_seq_pack((struct sl_partition_seq){.pid_slot = SL_ARENA_PID_NONE}),
-			memory_order_relaxed);
+		atomic_store_explicit(&a->partitions[i].seq,
+				      sl_partition_seq_pack((struct sl_partition_seq){
+					      .pid_slot = SL_ARENA_PID_NONE}),
+				      memory_order_relaxed);
 		SL_ORDER();
 	}
 	for (i = 0; i < SL_ARENA_PIDS; i++) {
