@@ -2,8 +2,11 @@
 #include "agent/arena_open.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
@@ -11,66 +14,69 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/batch/arena.h"
 
-enum { STARTS_MAX = 3, PATH_BYTES = 560, LOOK_MS = 250 };
+enum { CRASHES_MAX = 3, PATH_BYTES = 560 };
 
-/* An agent that lived so long did not die of what it loaded. */
+/* An agent that lived so long did not crash because of what it loaded. */
 #define SURVIVED_NS (10 * SL_NS_PER_S)
 
-static void starts_write(const struct sl_arena_starts *starts, unsigned int count)
-{
-	FILE *f = fopen(starts->path, "we");
+/* A signal's handler is given nothing else to know it by. -1: survived, or it cannot be written. */
+static volatile sig_atomic_t crash_fd = -1;
 
-	if (!f)
+static void crashed(int number)
+{
+	static const char byte = 'x';
+
+	if (crash_fd >= 0 && write(crash_fd, &byte, 1) < 0)
+		crash_fd = -1; /* nothing can be done about it here */
+	raise(number);         /* its own way now, since the handler is used up */
+}
+
+static void crashes_watch(void)
+{
+	static const int numbers[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE};
+	struct sigaction action = {.sa_handler = crashed,
+				   .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
+
+	for (uint32_t i = 0; i < SL_ARRAY_COUNT(numbers); i++)
+		sigaction(numbers[i], &action, NULL);
+}
+
+void sl_crash_loop_begin(struct sl_agent *agent, struct sl_crash_loop *loop,
+			 const char *private_path)
+{
+	char path[PATH_BYTES];
+	struct stat st = {0};
+	int fd;
+
+	*loop = (struct sl_crash_loop){.open = true,
+				       .until_ns = sl_agent_now_ns(agent) + SURVIVED_NS};
+	snprintf(path, sizeof(path), "%s/crashes", private_path);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return;
-	fprintf(f, "%u\n", count);
-	fclose(f);
+	loop->suspect = st.st_size >= CRASHES_MAX;
+	if (loop->suspect && ftruncate(fd, 0) < 0)
+		loop->suspect = false;
+	crash_fd = fd;
+	crashes_watch();
 }
 
-static uint64_t settled_count(const struct sl_agent *agent)
+int sl_crash_loop_turn(struct sl_agent *agent, struct sl_crash_loop *loop, bool end)
 {
-	uint64_t sum = 0;
+	uint64_t now_ns = sl_agent_now_ns(agent);
+	int fd = crash_fd;
 
-	for (uint32_t i = 0; i < agent->worker_count; i++) {
-		const struct sl_worker_stats *stats = sl_worker_stats(agent->workers[i].worker);
-
-		sum += atomic_load_explicit(&stats->persisted, memory_order_relaxed) +
-		       atomic_load_explicit(&stats->failed, memory_order_relaxed) +
-		       atomic_load_explicit(&stats->unknown, memory_order_relaxed);
-	}
-	return sum;
-}
-
-void sl_arena_starts_begin(struct sl_agent *agent, struct sl_arena_starts *starts,
-			   const char *private_path)
-{
-	unsigned int count = 0;
-	FILE *f;
-
-	*starts = (struct sl_arena_starts){.open = true, .settled = UINT64_MAX};
-	starts->until_ns = sl_agent_now_ns(agent) + SURVIVED_NS;
-	snprintf(starts->path, sizeof(starts->path), "%s/starts", private_path);
-	f = fopen(starts->path, "re");
-	if (f && fscanf(f, "%u", &count) != 1)
-		count = 0;
-	if (f)
-		fclose(f);
-	starts->suspect = count >= STARTS_MAX;
-	starts_write(starts, starts->suspect ? 1 : count + 1);
-}
-
-int sl_arena_starts_turn(struct sl_agent *agent, struct sl_arena_starts *starts, bool force)
-{
-	uint64_t settled;
-
-	if (!starts->open)
+	if (!loop->open)
 		return -1;
-	settled = settled_count(agent);
-	if (starts->settled == UINT64_MAX)
-		starts->settled = settled; /* what was resolved at load is no progress */
-	if (!force && settled == starts->settled && sl_agent_now_ns(agent) < starts->until_ns)
-		return LOOK_MS;
-	starts->open = false;
-	unlink(starts->path);
+	if (!end && now_ns < loop->until_ns)
+		return (int)((loop->until_ns - now_ns) / SL_NS_PER_MS) + 1;
+	loop->open = false;
+	crash_fd = -1;
+	if (fd >= 0 && ftruncate(fd, 0) < 0)
+		SL_LOG(&agent->log, SL_LOG_WARNING, "crashes_not_cleared",
+		       SL_T("error", strerror(errno)));
+	if (fd >= 0)
+		close(fd);
 	return -1;
 }
 
@@ -105,7 +111,7 @@ static void loaded_tell(struct sl_agent *agent, uint32_t index,
 }
 
 int sl_arena_open(struct sl_agent *agent, uint32_t index, const char *path,
-		  const struct sl_arena_starts *starts, struct sl_arena **out, bool *loaded,
+		  const struct sl_crash_loop *loop, struct sl_arena **out, bool *loaded,
 		  struct sl_error *err)
 {
 	uint64_t begun_ns = sl_agent_now_ns(agent);
@@ -115,9 +121,9 @@ int sl_arena_open(struct sl_agent *agent, uint32_t index, const char *path,
 	int rc;
 
 	sl_settings_arena(agent->config, index, &options);
-	if (starts->suspect && access(path, F_OK) == 0) {
-		rc = put_aside(agent, path, "suspect", "three agents died soon after their start",
-			       err);
+	if (loop->suspect && access(path, F_OK) == 0) {
+		rc = put_aside(agent, path, "suspect",
+			       "three agents crashed soon after their start", err);
 		if (rc < 0)
 			return rc;
 	}

@@ -32,7 +32,7 @@ struct daemon {
 	struct sl_agent agent;
 	struct sl_runtime_dir dir;
 	struct sl_control *control;
-	struct sl_arena_starts starts;
+	struct sl_crash_loop crash_loop;
 	struct sl_arena *loaded[SL_CONFIG_WORKERS_MAX]; /* by worker; NULL: a new one */
 	bool refused;                                   /* an arena is another version's */
 	struct sl_resolver *resolver;
@@ -169,7 +169,8 @@ static int worker_start(struct daemon *self, uint32_t index, struct sl_error *er
 		 config->arena_dir && config->arena_dir[0] ? config->arena_dir
 							   : self->dir.private_path,
 		 index);
-	rc = sl_arena_open(&self->agent, index, path, &self->starts, &options.arena, &loaded, err);
+	rc = sl_arena_open(&self->agent, index, path, &self->crash_loop, &options.arena, &loaded,
+			   err);
 	self->refused = rc == -EPROTO;
 	if (rc < 0)
 		return rc;
@@ -204,7 +205,7 @@ static int start(struct daemon *self, struct sl_error *err)
 	if (rc == 0)
 		rc = sl_resolver_create(&self->resolver, resolver_notify, self->control, err);
 	if (rc == 0)
-		sl_arena_starts_begin(agent, &self->starts, self->dir.private_path);
+		sl_crash_loop_begin(agent, &self->crash_loop, self->dir.private_path);
 	for (uint32_t i = 0; rc == 0 && i < agent->config->worker_count; i++)
 		rc = worker_start(self, i, err);
 	if (rc == 0)
@@ -248,9 +249,9 @@ static void run(struct daemon *self)
 		sl_shutdown_ask(&self->agent);
 	do {
 		answers_take(self);
-		wait_ms = sl_arena_starts_turn(&self->agent, &self->starts, false);
+		wait_ms = sl_crash_loop_turn(&self->agent, &self->crash_loop, false);
 	} while (sl_control_poll(self->control, wait_ms));
-	sl_arena_starts_turn(&self->agent, &self->starts, true);
+	sl_crash_loop_turn(&self->agent, &self->crash_loop, true);
 }
 
 /* The worker's thread is told once more: one that was stuck in a start that failed has never been

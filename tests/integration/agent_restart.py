@@ -11,6 +11,7 @@ records that were sent, each once, in their order.
 import argparse
 import json
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -67,11 +68,6 @@ class Bench:
         return code, json.loads(self.result.read_text())
 
 
-def progress(agent):
-    """Three deaths without any are a crash loop, whose arena is put aside."""
-    until("the agent gets on", lambda: agent.ledger()["persisted"] > 0 or agent.ledger()["queued"] == 0)
-
-
 def steady(place, cluster, options):
     """Keyed records at a steady rate: each key's in order, in one partition."""
     topic = cluster.new_topic("steady")
@@ -80,7 +76,6 @@ def steady(place, cluster, options):
     killer = Killer(agent, options.seed)
     while killer.kills < options.kills:
         killer.once()
-        progress(agent)
     done = stream.finish(120)
     all_persisted(done, len(stream.sent))
     agent.stop()
@@ -100,7 +95,6 @@ def flat_out(place, cluster, options):
         bench = Bench(agent, topic, "-d", "3s", "-b", "100", "--key-bytes", "8", "--threads", "2")
         while bench.running() and killer.kills < options.kills:
             killer.once()
-            progress(agent)
         code, result = bench.finish()
         expect("outcome of bench", (0, result["records"], 0, 0),
                (code, result["persisted"], result["failed"], result["unknown"]))
@@ -111,18 +105,118 @@ def flat_out(place, cluster, options):
     return f"{total} records in {rounds} rounds, {killer.told()}"
 
 
-CASES = [steady, flat_out]
+def lines_of(count):
+    return b"".join(b"key-%d\tvalue-%d\n" % (n % 50, n) for n in range(count))
+
+
+def crash_loop(place, cluster, _options):
+    """Three crashes soon after a start: the arena is put aside, and the application is told that it does not know."""
+    topic = cluster.new_topic("suspect")
+    agent = Agent(place, "127.0.0.1:1").start()  # no broker: all of it stays in the arena
+    child = agent.feed(topic, "-K", "\t", "-p", "0")
+    child.stdin.write(lines_of(1000))
+    child.stdin.close()
+    private = agent.folder / "run/private"
+    for number in range(3):
+        check("it is not put aside yet", not (private / "arena-0.suspect").exists(), str(number))
+        agent.signal(signal.SIGSEGV)
+        expect("how it ended", -signal.SIGSEGV, agent.wait())
+        agent.start()
+    check("it is put aside", (private / "arena-0.suspect").exists())
+    agent.signal(signal.SIGKILL)
+    agent.wait()
+    agent.settings["bootstrap.servers"] = cluster.bootstrap
+    agent.start()
+    done = agent.outcome(child)
+    expect("all records have an outcome", 1000, done.persisted + done.failed + done.unknown)
+    agent.stop()
+
+
+def damaged(place, cluster, _options):
+    """An arena whose header is damaged is put aside, and the agent starts with a new one."""
+    agent = Agent(place, cluster.bootstrap).start()
+    agent.signal(signal.SIGKILL)
+    agent.wait()
+    arena = agent.folder / "run/private/arena-0"
+    with open(arena, "r+b") as file:
+        file.seek(70)
+        file.write(b"\xee\xee")
+    agent.start()
+    check("it is put aside", (agent.folder / "run/private/arena-0.bad").exists())
+    agent.stop()
+
+
+def other_layout(place, cluster, _options):
+    """Records of another version's layout end the start with a sentence; an empty arena of it does not."""
+    agent = Agent(place, "127.0.0.1:1").start()
+    child = agent.feed("other", "-K", "\t")
+    child.stdin.write(lines_of(100))
+    child.stdin.flush()
+    time.sleep(0.2)
+    agent.signal(signal.SIGKILL)
+    agent.wait()
+    arena = agent.folder / "run/private/arena-0"
+    with open(arena, "r+b") as file:
+        file.seek(16)
+        file.write(b"another.")  # layout_hash
+        file.seek(256 + 12)
+        file.write(b"\1\0\0\0")  # live_count
+    agent.launch()
+    expect("exit code", 78, agent.wait())
+    check("what it says", "run that version with --drain" in agent.said(), agent.said())
+    with open(arena, "r+b") as file:
+        file.seek(256 + 12)
+        file.write(b"\0\0\0\0")
+    agent.settings["bootstrap.servers"] = cluster.bootstrap
+    agent.start().stop()
+    child.kill()
+
+
+def kept_and_drained(place, cluster, _options):
+    """TERM without a broker keeps what is left, 75; --drain sends it, 0, while nobody is admitted."""
+    topic = cluster.new_topic("drained")
+    agent = Agent(place, "127.0.0.1:1", {"shutdown.timeout.ms": 300, "topic.unknown.grace.ms": 60000}).start()
+    agent.settings["bootstrap.servers"] = cluster.bootstrap
+    agent.signal(signal.SIGKILL)
+    agent.wait()
+    agent.start()
+    records = [(b"k%d" % (n % 10), b"%d" % n) for n in range(2000)]
+    agent.produce_all(topic, records)
+    cluster.pause()
+    child = agent.feed(topic, "-K", "\t", "--timeout", "60s")
+    child.stdin.write(sluice.lines(records))
+    child.stdin.flush()
+    until("they are in the arena", lambda: agent.ledger()["queued"] == 2000)
+    child.kill()
+    child.wait()
+    agent.stop(75)
+    cluster.resume()
+    agent.settings["shutdown.timeout.ms"] = 20000
+    agent.launch("--drain")
+    expect("exit code of --drain", 0, agent.wait(40))
+    expect("records that were appended", 4000, cluster.count(topic))
+    check("nothing is left", not (agent.folder / "run/private/arena-0").exists())
+
+
+CASES = [steady, flat_out, crash_loop, damaged, other_layout, kept_and_drained]
 
 
 class DevCluster:
     def __init__(self, place):
         self.place, self.number = place, 0
         self.topics = {}
-        self.broker = Devbroker(place, "-t", f"steady:{PARTITIONS}", "-t", f"flat:{PARTITIONS}")
+        self.broker = Devbroker(place, "-t", f"steady:{PARTITIONS}", "-t", f"flat:{PARTITIONS}",
+                                "-t", f"suspect:{PARTITIONS}", "-t", f"drained:{PARTITIONS}")
         self.bootstrap = self.broker.bootstrap
 
     def new_topic(self, name):
         return name
+
+    def pause(self):
+        self.broker.child.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.broker.child.send_signal(signal.SIGCONT)
 
     def count(self, topic):
         return appended(self.bootstrap, topic)
@@ -132,6 +226,12 @@ class KafkaCluster:
     def __init__(self, place):
         self.kafka = Kafka(place, brokers=1, settings=["auto.create.topics.enable=false"])
         self.bootstrap = self.kafka.bootstrap
+
+    def pause(self):
+        self.kafka.call("pause", 1)
+
+    def resume(self):
+        self.kafka.call("resume", 1)
 
     def new_topic(self, name):
         return self.kafka.topic(name, PARTITIONS, replication=1)
