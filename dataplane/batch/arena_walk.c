@@ -13,7 +13,7 @@ struct walk {
 	uint32_t bytes_left, runs_left, records;
 	uint32_t last_bytes, last_runs; /* in the last chunk */
 	uint32_t index_next;            /* least first_index that the next run may have */
-	bool trim;
+	bool trim, trimmed; /* an OPEN one; its last entry claimed more than the tail covers */
 };
 
 static bool slot_live(const _Atomic uint32_t *state)
@@ -56,9 +56,12 @@ static bool chunk_good(const struct sl_arena *a, struct walk *w, uint32_t batch,
 	entry = a->dir[w->chunk];
 	bytes = entry.bytes;
 	runs = entry.runs;
-	if (w->trim) { /* it may have been closed for a record that was never published */
+	if (w->trimmed)
+		return false; /* only the last one may */
+	if (w->trim) {        /* it may have been closed for a record that was never published */
 		bytes = bytes > w->bytes_left ? w->bytes_left : bytes;
 		runs = runs > w->runs_left ? w->runs_left : runs;
+		w->trimmed = bytes != entry.bytes || runs != entry.runs;
 	}
 	if (bytes > w->bytes_left || runs > w->runs_left ||
 	    bytes + runs * sizeof(uint64_t) > a->chunk_bytes || !runs_good(a, w, runs))

@@ -116,6 +116,8 @@ def crash_loop(place, cluster, _options):
     child = agent.feed(topic, "-K", "\t", "-p", "0")
     child.stdin.write(lines_of(1000))
     child.stdin.close()
+    until("it is attached", lambda: "application_opened" in agent.said())
+    time.sleep(0.3)
     private = agent.folder / "run/private"
     for number in range(3):
         check("it is not put aside yet", not (private / "arena-0.suspect").exists(), str(number))
@@ -128,7 +130,7 @@ def crash_loop(place, cluster, _options):
     agent.settings["bootstrap.servers"] = cluster.bootstrap
     agent.start()
     done = agent.outcome(child)
-    expect("all records have an outcome", 1000, done.persisted + done.failed + done.unknown)
+    expect(f"all records have an outcome: {done.said}", 1000, done.persisted + done.failed + done.unknown)
     agent.stop()
 
 
