@@ -216,13 +216,81 @@ static void test_file(void **state)
 	unlink(path);
 }
 
+static uint64_t clock_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* Full of records that nobody has sent; of several rings each has a run of its own, the most that a
+ * load can meet. */
+static uint64_t fill_all(struct sl_arena *a, uint32_t rings)
+{
+	static struct scene s;
+	struct sl_batch_record r = {.timestamp_ms = base_ts, .tail = s.tail};
+	uint64_t records = 0;
+	int rc;
+
+	r.tail_bytes = tail_make(s.tail, 8, 110, 1);
+	while (sl_batch_open(a, (uint32_t)(records % PARTITIONS), base_ts, 9, &s.batch) == 0) {
+		do {
+			r.ring = (uint32_t)(records % rings);
+			r.seq = records / rings;
+			rc = sl_batch_append(a, s.batch, &r);
+			records += rc == 0;
+		} while (rc == 0);
+		if (rc == -ENOSPC)
+			break;
+		sl_batch_seal(a, s.batch);
+	}
+	return records;
+}
+
+/* 64 MiB, or with SL_TEST_FULL the 1 GiB that a load has 100 ms for. */
+static void load_time(uint32_t rings)
+{
+	bool full = getenv("SL_TEST_FULL") != NULL;
+	struct sl_arena_options opts = small_options();
+	char path[] = "/dev/shm/arena_time_XXXXXX";
+	int fd = mkstemp(path);
+	struct sl_arena_loaded loaded;
+	uint64_t records, begun_us;
+	struct sl_arena *a;
+
+	assert_true(fd >= 0);
+	close(fd);
+	unlink(path);
+	opts.bytes = UINT64_C(1) << (full ? 30 : 26);
+	opts.chunk_bytes = 16 * 1024;
+	opts.batch_bytes_max = 128 * 1024;
+	assert_int_equal(sl_arena_create(&a, &opts, path, NULL), 0);
+	slots_add(a);
+	records = fill_all(a, rings);
+	sl_arena_destroy(a, false);
+	begun_us = clock_us();
+	assert_int_equal(sl_arena_load(&a, &opts, path, &loaded, NULL), 0);
+	begun_us = clock_us() - begun_us;
+	print_message("%lu MiB, %lu records of %u rings, %u batches: loaded in %lu us\n",
+		      (unsigned long)(opts.bytes >> 20), (unsigned long)records, rings,
+		      a->by_birth_count, (unsigned long)begun_us);
+	assert_int_equal(loaded.records, records);
+	sl_arena_destroy(a, true);
+}
+
+static void test_time(void **state)
+{
+	load_time(1);
+	load_time(RINGS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_steps),
-		cmocka_unit_test(test_open_goes_on),
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_steps),   cmocka_unit_test(test_open_goes_on),
+		cmocka_unit_test(test_numbers), cmocka_unit_test(test_file),
+		cmocka_unit_test(test_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
