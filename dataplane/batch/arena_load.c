@@ -57,6 +57,24 @@ static int boot_check(const struct sl_arena_header *h, struct sl_error *err)
 	return 0;
 }
 
+/* Batches that were made under larger limits than today's still have to fit where they are cut. */
+static void limits_raise(struct sl_arena_options *own, const struct sl_arena_batch *batches,
+			 uint32_t count)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		uint64_t tail = sl_tail_load(&batches[i]);
+
+		if (sl_life_load(&batches[i]).state == SL_BATCH_FREE)
+			continue;
+		if (sl_tail_bytes(tail) > own->batch_bytes_max)
+			own->batch_bytes_max = sl_tail_bytes(tail);
+		if (sl_tail_records(tail) > own->batch_records_max)
+			own->batch_records_max = sl_tail_records(tail);
+	}
+}
+
 /* Its own geometry, today's limits of a batch. */
 static struct sl_arena_options options_of(const struct sl_arena_options *opts,
 					  const struct sl_arena_geometry *g)
@@ -99,6 +117,7 @@ int sl_arena_load_memory(struct sl_arena **out, const struct sl_arena_options *o
 	if (rc < 0)
 		return rc;
 	own = options_of(opts, &g);
+	limits_raise(&own, (const struct sl_arena_batch *)(base + g.batches), g.chunk_count);
 	rc = sl_arena_tables_make(&a, &own, &g, base, err);
 	if (rc < 0)
 		return rc;

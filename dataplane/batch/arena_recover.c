@@ -12,7 +12,8 @@
 #include "dataplane/batch/batch.h"
 #include "dataplane/wire/error_code.h"
 
-enum { IN_FLIGHT_MAX = 5 };
+/* Pieces of a split stand in for one batch that was in flight: a level of cuts adds one. */
+enum { SENT_BATCHES_MAX = 5 + 21 };
 #define BIRTH_ONE (UINT64_C(1) << 20)
 #define BIRTH_LIMIT (UINT64_C(1) << 62)
 
@@ -205,7 +206,7 @@ static void sent_recover(struct recovery *r, uint32_t batch)
 	} else if (seq.pid_slot != life.pid_slot || seq.epoch != life.epoch) {
 		sl_batch_unnumber(r->a, batch); /* a bump that was cut short */
 		r->loaded->unnumbered++;
-	} else if (++r->sent[b->partition] > IN_FLIGHT_MAX) {
+	} else if (++r->sent[b->partition] > SENT_BATCHES_MAX) {
 		condemn(r, batch);
 	} else if (((seq.next_seq - end) & INT32_MAX) > INT32_MAX / 2) {
 		seq.next_seq = end;

@@ -5,11 +5,13 @@
 #define SL_TEST_BATCH_SCENES_H
 
 #include "dataplane/batch/codec.h"
+#include "dataplane/batch/split.h"
 #include "tests/unit/batch/support.h"
 
 struct scene {
 	struct sl_arena *a;
 	struct sl_codec *codec;
+	struct sl_splitter *splitter;
 	uint32_t batch;
 	uint8_t tail[30000];
 	uint32_t tail_bytes;
@@ -128,6 +130,16 @@ static void step_reject(struct scene *s)
 	assert_int_equal(sl_arena_rejects_resolve(s->a, out, 2), 1);
 }
 
+static void step_split(struct scene *s)
+{
+	uint64_t *second = sl_splitter_second(s->splitter);
+	uint32_t pieces[2], i;
+
+	for (i = 7; i < 20; i++)
+		sl_splitter_choose(second, i);
+	assert_int_equal(sl_batch_split(s->a, s->splitter, s->batch, pieces), 2);
+}
+
 static void step_cursor(struct scene *s)
 {
 	sl_arena_ring_cursor_store(s->a, 1, 640, 20);
@@ -166,6 +178,7 @@ static const struct scene_row scene_rows[] = {
 	{"resolve_open", prepare_open, step_resolve, 20, 5, 100},
 	{"resolve_sent", prepare_sent, step_resolve, 20, 2, 100},
 	{"report", prepare_resolved, step_report, 0, 40, 200},
+	{"split", prepare_sent, step_split, 20, 20, 200},
 	{"reject", prepare_none, step_reject, 0, 1200, 10000},
 	{"cursor", prepare_open, step_cursor, 20, 5, 100},
 	{"slots", prepare_none, step_slots, 0, 12, 100},

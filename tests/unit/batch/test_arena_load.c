@@ -97,6 +97,7 @@ static uint32_t step_cut(const struct scene_row *row)
 	for (; !done; cuts++) {
 		s.a = small_arena();
 		assert_int_equal(sl_codec_create(&s.codec, 3, SL_CODEC_LEVEL_DEFAULT, NULL), 0);
+		assert_int_equal(sl_splitter_create(&s.splitter, s.a, NULL), 0);
 		row->prepare(&s);
 		if (setjmp(killed) == 0) {
 			countdown = cuts + 1;
@@ -106,6 +107,7 @@ static uint32_t step_cut(const struct scene_row *row)
 		countdown = 0;
 		load_cut(die(s.a), row);
 		sl_codec_destroy(s.codec);
+		sl_splitter_destroy(s.splitter);
 	}
 	return cuts - 1;
 }
