@@ -106,7 +106,7 @@ struct sl_agent {
 	struct sl_topics topics;
 	struct sl_reconnect reconnect;
 	struct sl_shutdown shutdown;
-	struct sl_known known; /* what the arenas held at start */
+	struct sl_known known;          /* what the arenas held at start */
 	struct sl_admission *admission; /* NULL: no applications (tests of the cluster's side) */
 	uint64_t dropped_gone;          /* records that segments which are gone had dropped */
 };

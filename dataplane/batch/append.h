@@ -25,7 +25,7 @@ struct sl_batch_record {
 
 enum {
 	SL_APPEND_HEAD_BYTES_MAX =
-		5 + 1 + 10 + 3,       /* length, attributes, timestamp delta, offset delta */
+		5 + 1 + 10 + 3, /* length, attributes, timestamp delta, offset delta */
 	SL_APPEND_ROOM_BYTES =
 		16, /* behind a record on the fast path: its run, and the head's spill of up to 4 */
 	SL_APPEND_TAIL_FAST = 4096, /* so that the length takes at most two bytes */

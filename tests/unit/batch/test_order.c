@@ -29,7 +29,8 @@ static bool replaced(const struct sl_arena *a)
 	return false;
 }
 
-/* As recovery counts them: pieces of a split stand for nothing before the batch gives way to them. */
+/* As recovery counts them: pieces of a split stand for nothing before the batch gives way to them.
+ */
 static uint64_t live_records(const struct sl_arena *a)
 {
 	bool shadows_count = replaced(a);
@@ -39,7 +40,8 @@ static uint64_t live_records(const struct sl_arena *a)
 	for (i = 0; i < a->batch_count; i++) {
 		enum sl_batch_state state = sl_batch_life(a, i).state;
 
-		if (state != SL_BATCH_FREE && state != SL_BATCH_REPLACED && (state != SL_BATCH_SHADOW || shadows_count))
+		if (state != SL_BATCH_FREE && state != SL_BATCH_REPLACED &&
+		    (state != SL_BATCH_SHADOW || shadows_count))
 			count += sl_batch_records(a, i);
 	}
 	return count;
