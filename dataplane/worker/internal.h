@@ -7,6 +7,7 @@
  *   consume.c    rings -> batches                        response.c   outcomes of batches
  *   seal.c       closing and compressing batches         report.c     outcomes -> applications
  *   conn.c       connections, frames, versions           carry.c      the control thread's requests
+ *   resume.c     what an earlier agent left
  *   cut.c        batches that are refused as they are
  *
  * All of it runs on the worker's thread.
@@ -34,6 +35,9 @@
 #include "dataplane/worker/worker.h"
 
 #define NONE UINT32_MAX
+/* Of ring_of_slot, besides an index: nobody waits for its reports; or it was there at load, and may come back. */
+#define RING_GONE NONE
+#define RING_MISSING (NONE - 1)
 
 enum {
 	INBOX_MESSAGES = 4096,
@@ -111,6 +115,8 @@ struct topic {
 	struct sl_modulus modulus;
 	struct sl_sticky sticky;
 	uint32_t round_robin;
+	bool resumed;         /* the arena knew it at load */
+	uint32_t resume_next; /* partition behind the last that was found again */
 	/* A batch was too large for the brokers: settings.batch_bytes is what we learned of it, then. */
 	uint64_t learned_ns; /* 0: nothing */
 	uint32_t batch_bytes_given;
@@ -228,7 +234,9 @@ struct sl_worker {
 	bool limits_learned; /* of some topic: see cut.c */
 
 	struct ring *rings;
-	uint32_t *ring_of_slot; /* the arena's ring slot -> ring, or NONE */
+	uint32_t *ring_of_slot; /* the arena's ring slot -> ring, or RING_GONE, RING_MISSING */
+	uint32_t missing_rings;
+	uint32_t waiting_head; /* resolved batches with records of a ring that is missing */
 	uint32_t ring_count;    /* highest used + 1 */
 	uint32_t *touched;      /* rings with something to tell at the end of this turn */
 	uint32_t touched_count;
@@ -311,6 +319,7 @@ void sl_topic_sticky_next(struct sl_worker *w, struct topic *topic);
 bool sl_ring_may_consume(const struct ring *ring);
 
 /* partition.c */
+void sl_partition_init(struct partition *p, uint32_t topic, int32_t index, uint32_t slot);
 struct partition *sl_partition_add(struct sl_worker *w, uint32_t topic, int32_t index);
 void sl_partition_update(struct sl_worker *w, struct partition *p);
 void sl_partition_update_all(struct sl_worker *w);
@@ -373,9 +382,21 @@ void sl_produce_sent_unacked(struct sl_worker *w, struct request *r);
 
 /* report.c */
 void sl_batch_settle(struct sl_worker *w, uint32_t batch, enum sl_outcome outcome, int16_t error, int64_t base_offset);
+void sl_outcome_count(struct sl_worker *w, struct topic *topic, enum sl_outcome outcome, uint32_t records);
 void sl_resolved_push(struct sl_worker *w, uint32_t batch);
 uint32_t sl_reports_turn(struct sl_worker *w);
 void sl_rings_wake(struct sl_worker *w);
+
+/* resume.c */
+int sl_resume_begin(struct sl_worker *w);
+bool sl_resume_topic(struct sl_worker *w, uint32_t index);
+struct partition *sl_resume_partition(struct sl_worker *w, uint32_t index, int32_t partition);
+void sl_resume_wait(struct sl_worker *w, uint32_t batch);
+void sl_resume_ring_found(struct sl_worker *w);
+void sl_resume_ring_drop(struct sl_worker *w, uint32_t slot);
+void sl_resume_give_up(struct sl_worker *w, uint32_t segment_slot);
+uint16_t sl_resume_topic_of(const struct sl_worker *w, uint32_t arena_topic);
+void sl_resume_cluster(struct sl_worker *w, const char *id);
 
 /* carry.c */
 void sl_carry_add(struct sl_worker *w, struct sl_carry *carry);

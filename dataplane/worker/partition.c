@@ -12,15 +12,8 @@
 
 #include "dataplane/wire/error_code.h"
 
-struct partition *sl_partition_add(struct sl_worker *w, uint32_t topic, int32_t index)
+void sl_partition_init(struct partition *p, uint32_t topic, int32_t index, uint32_t slot)
 {
-	struct partition *p;
-	uint32_t slot;
-
-	if (w->partition_count == w->options.partitions_max ||
-	    sl_arena_partition_add(w->arena, w->topics[topic].slot, index, &slot) < 0)
-		return NULL;
-	p = &w->partitions[w->partition_count++];
 	*p = (struct partition){
 		.topic = topic,
 		.index = index,
@@ -36,6 +29,18 @@ struct partition *sl_partition_add(struct sl_worker *w, uint32_t topic, int32_t 
 		.next_ready = NONE,
 		.active_index = NONE,
 	};
+}
+
+struct partition *sl_partition_add(struct sl_worker *w, uint32_t topic, int32_t index)
+{
+	struct partition *p;
+	uint32_t slot;
+
+	if (w->partition_count == w->options.partitions_max ||
+	    sl_arena_partition_add(w->arena, w->topics[topic].slot, index, &slot) < 0)
+		return NULL;
+	p = &w->partitions[w->partition_count++];
+	sl_partition_init(p, topic, index, slot);
 	return p;
 }
 
@@ -149,6 +154,10 @@ static bool window_open(const struct sl_worker *w, const struct partition *p)
 	if (p->held || p->broker == NONE || p->gap_seq >= 0 || p->lost)
 		return false;
 	if (sl_partition_idempotent(w, p) && w->pid_slot == NONE)
+		return false;
+	/* Numbers of another producer id begin when nothing under the last one is open. */
+	if (p->sent_head != NONE && sl_batch_life(w->arena, p->sent_head).pid_slot != w->pid_slot &&
+	    sl_partition_idempotent(w, p))
 		return false;
 	if (p->in_flight == 0)
 		return true;

@@ -146,7 +146,6 @@ int sl_worker_create(const struct sl_worker_options *options, struct sl_arena *a
 		     struct sl_error *err)
 {
 	struct sl_worker *w;
-	uint32_t i;
 	int rc = options_check(options, arena, err);
 
 	if (rc < 0)
@@ -165,14 +164,17 @@ int sl_worker_create(const struct sl_worker_options *options, struct sl_arena *a
 	}
 	conns_init(w);
 	requests_init(w);
-	for (i = 0; i < arena->ring_count; i++)
-		w->ring_of_slot[i] = NONE;
-	w->pid_slot = NONE;
 	w->compressing = NONE;
 	w->compress_head = NONE;
 	w->resolved_head = NONE;
 	w->resolved_tail = NONE;
 	w->stats.arena_chunks = arena->chunk_count;
+	rc = sl_resume_begin(w);
+	if (rc < 0) {
+		sl_worker_destroy(w);
+		return sl_error_set(err, rc, "worker %u: its arena holds more partitions than partitions.max",
+				    options->index);
+	}
 	*out = w;
 	return 0;
 }
