@@ -8,8 +8,8 @@
  *   process   a small process of our own that outlives the agent (keeper_process.c: our side)
  *   none      nobody; `reason` says why
  *
- * Every call is bounded by SL_KEEPER_TIMEOUT_MS. One that a keeper does not answer in time marks it
- * as lost: from then on it refuses everything at once, and the caller replaces it by none.
+ * Every question is bounded by SL_KEEPER_TIMEOUT_MS. One that a keeper does not answer in time
+ * marks it as lost: from then on it refuses everything at once, and the caller replaces it by none.
  * Thread: control.
  */
 #ifndef SL_AGENT_KEEPER_H

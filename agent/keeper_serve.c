@@ -20,6 +20,7 @@
 /* While nobody is connected it looks whether its socket still has a name: without one nobody can
  * ever ask for what it holds. */
 #define PATH_CHECK_NS (10 * SL_NS_PER_S)
+#define PATH_CHECK_NS_MIN (100 * SL_NS_PER_MS)
 
 #define IDLE_MS_MAX (24 * UINT64_C(3600000))
 
@@ -301,11 +302,10 @@ static int sleep_ms(struct server *server, uint64_t now_ns)
 		else if (conn->since_ns + HELLO_NS - now_ns < sleep_ns)
 			sleep_ns = conn->since_ns + HELLO_NS - now_ns;
 	}
-	if (server->conn_count == 0) {
-		sleep_ns = PATH_CHECK_NS;
-		if (server->entry_count == 0 && server->idle_ns < sleep_ns)
-			sleep_ns = server->idle_ns;
-	}
+	if (server->conn_count == 0)
+		sleep_ns = server->idle_ns < PATH_CHECK_NS ? server->idle_ns : PATH_CHECK_NS;
+	if (server->conn_count == 0 && server->entry_count && sleep_ns < PATH_CHECK_NS_MIN)
+		sleep_ns = PATH_CHECK_NS_MIN;
 	return sleep_ns == SL_DEADLINE_NONE ? -1 : (int)(sleep_ns / SL_NS_PER_MS) + 1;
 }
 

@@ -119,9 +119,7 @@ static void store_drop(struct sl_keeper *keeper, uint64_t id)
 {
 	if (keeper->lost || keeper->held == 0)
 		return;
-	if (store_remove_segment(id) < 0)
-		keeper->lost = true;
-	else
+	if (store_done(keeper, store_remove_segment(id)) == 0)
 		keeper->held--;
 }
 

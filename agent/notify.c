@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -40,7 +41,7 @@ static int address_of_manager(struct sockaddr_un *to)
 	return (int)(offsetof(struct sockaddr_un, sun_path) + path_bytes);
 }
 
-static int message_send(const char *state, int fd, int flags)
+static int message_send(const char *state, int fd)
 {
 	union {
 		struct cmsghdr align;
@@ -53,6 +54,7 @@ static int message_send(const char *state, int fd, int flags)
 			      .msg_namelen = (socklen_t)to_bytes,
 			      .msg_iov = &text,
 			      .msg_iovlen = 1};
+	const struct timeval limit = {.tv_sec = 1};
 	ssize_t sent;
 	int error;
 	int sock;
@@ -70,7 +72,9 @@ static int message_send(const char *state, int fd, int flags)
 	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (sock < 0)
 		return -errno;
-	sent = sendmsg(sock, &head, MSG_NOSIGNAL | flags);
+	/* The manager's queue is short and all services' together. */
+	setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	sent = sendmsg(sock, &head, MSG_NOSIGNAL);
 	error = errno;
 	close(sock);
 	return sent < 0 ? -error : 0;
@@ -78,12 +82,12 @@ static int message_send(const char *state, int fd, int flags)
 
 int sl_notify(const char *state)
 {
-	return message_send(state, -1, 0);
+	return message_send(state, -1);
 }
 
 int sl_notify_fd(const char *state, int fd)
 {
-	return message_send(state, fd, MSG_DONTWAIT);
+	return message_send(state, fd);
 }
 
 int sl_notify_barrier(int timeout_ms)
