@@ -130,6 +130,20 @@ static void config_make(struct sim *sim)
 
 /* ---- making it ---- */
 
+/* As the daemon does: records of an earlier life are moved aside, and so become unknown. */
+static void arena_settle(struct sim *sim, const char *path)
+{
+	struct sl_error err = {0};
+	uint64_t records = 0;
+	char build[40] = "";
+	int rc = sl_arena_probe(path, &records, build, &err);
+
+	if (rc != 0 && rc != -ENOENT)
+		sim_violation(sim, "the arena that a killed agent left: %s", err.text);
+	if (rc == 0 && records > 0)
+		unlink(path);
+}
+
 static void worker_make(struct sim *sim, uint32_t index)
 {
 	struct box_worker *w = &sim->box.workers[index];
@@ -154,6 +168,7 @@ static void worker_make(struct sim *sim, uint32_t index)
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	snprintf(w->arena_path, sizeof(w->arena_path), "%s/arena-%u", sim->box.folder, index);
 	sl_settings_arena(sim->box.config, index, &arena);
+	arena_settle(sim, w->arena_path);
 	rc = sl_arena_create(&w->arena, &arena, w->arena_path, &err);
 	sl_settings_worker(sim->box.config, index, &worker);
 	worker.hooks = (struct sl_worker_hooks){w, hook_notify, hook_bell_add, hook_bell_remove};
@@ -364,11 +379,14 @@ static void law_check(struct sim *sim, uint32_t index)
 			      index, s->consumed, s->persisted, s->failed, s->unknown, s->queued);
 }
 
-static bool bell_heard(struct sim *sim, struct box_worker *w)
+static bool bell_heard(struct box_worker *w)
 {
 	struct epoll_event event;
 
-	return sim->box.bell_rung && epoll_wait(w->epoll_fd, &event, 1, 0) > 0;
+	if (!w->bell_rung)
+		return false;
+	w->bell_rung = false;
+	return epoll_wait(w->epoll_fd, &event, 1, 0) > 0;
 }
 
 static void sleep_try(struct sim *sim, struct box_worker *w)
@@ -409,7 +427,7 @@ uint32_t box_worker_slice(struct sim *sim, uint32_t index)
 	if (!box->running || sl_worker_stopped(w->worker))
 		return 0;
 	if (w->asleep) {
-		if (!due && !w->told && !bell_heard(sim, w))
+		if (!due && !w->told && !bell_heard(w))
 			return 0;
 		sl_worker_sleep_wake(w->worker);
 		w->asleep = false;

@@ -29,6 +29,7 @@ struct box_worker {
 	char arena_path[128];
 	int epoll_fd;
 	bool asleep, told;
+	bool bell_rung; /* some bell was: this one's epoll knows whether it concerns it */
 	uint64_t next_ns;
 	uint32_t past_due; /* turns without work though the deadline is over */
 };
@@ -47,7 +48,6 @@ struct box {
 	/* Looks at the descriptors that are still due since an application wrote to its socket or
 	 * hung up: accepting, watching and reading take one each. */
 	uint32_t socket_looks;
-	bool bell_rung;
 	uint64_t control_ns;  /* when the control thread wants its next turn */
 	uint64_t arrival_ns;  /* when bytes reach a broker */
 	bool wire_dirty;      /* a worker may have sent something */

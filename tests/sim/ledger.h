@@ -38,7 +38,7 @@ struct book {
 	bool lost_agent; /* an agent was killed while it lived: outcomes may be unknown */
 	struct record *records;
 	uint32_t count, room;
-	uint32_t told, told_failed, told_unknown, told_persisted;
+	uint32_t told, told_failed, told_unknown, told_persisted, told_reset;
 };
 
 struct ledger {

@@ -167,6 +167,7 @@ void __wrap_sl_wake_wait(const struct sl_agent_page *agent, uint32_t seen, uint6
 
 void __wrap_sl_ring_ring_bell(sluice_ring *ring, uint32_t sleep)
 {
-	sim_current->box.bell_rung = true;
+	for (uint32_t i = 0; i < SIM_WORKERS_MAX; i++)
+		sim_current->box.workers[i].bell_rung = true;
 	__real_sl_ring_ring_bell(ring, sleep);
 }

@@ -64,7 +64,6 @@ static uint32_t slices(struct sim *sim)
 		else
 			work += app_turn(sim, part - 2 - sim->box.worker_count);
 	}
-	sim->box.bell_rung = false;
 	return work;
 }
 
