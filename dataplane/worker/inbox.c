@@ -242,6 +242,7 @@ static void message_apply(struct sl_worker *w, const struct sl_msg *msg)
 		break;
 	case SL_MSG_TOPIC_SETTINGS:
 		w->topics[msg->a].settings = *(struct sl_topic_settings *)msg->object;
+		w->topics[msg->a].learned_ns = 0;
 		release(w, msg);
 		break;
 	case SL_MSG_BROKER_SET:

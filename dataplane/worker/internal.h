@@ -7,6 +7,7 @@
  *   consume.c    rings -> batches                        response.c   outcomes of batches
  *   seal.c       closing and compressing batches         report.c     outcomes -> applications
  *   conn.c       connections, frames, versions           carry.c      the control thread's requests
+ *   cut.c        batches that are refused as they are
  *
  * All of it runs on the worker's thread.
  */
@@ -23,6 +24,7 @@
 #include "dataplane/batch/batch.h"
 #include "dataplane/batch/codec.h"
 #include "dataplane/batch/partitioner.h"
+#include "dataplane/batch/split.h"
 #include "dataplane/shm/ring_reader.h"
 #include "dataplane/transport/transport.h"
 #include "dataplane/wire/api.h"
@@ -109,6 +111,9 @@ struct topic {
 	struct sl_modulus modulus;
 	struct sl_sticky sticky;
 	uint32_t round_robin;
+	/* A batch was too large for the brokers: settings.batch_bytes is what we learned of it, then. */
+	uint64_t learned_ns; /* 0: nothing */
+	uint32_t batch_bytes_given;
 	struct sl_topic_stats stats;
 };
 
@@ -209,6 +214,7 @@ struct request {
 struct sl_worker {
 	struct sl_worker_options options;
 	struct sl_arena *arena;
+	struct sl_splitter *splitter;
 	const struct sl_env *env; /* of this turn */
 	uint64_t now_ns;          /* of this turn */
 	uint64_t up_base_ns, up_boot_ns;
@@ -219,6 +225,7 @@ struct sl_worker {
 	bool flush_now; /* a ring asked for it in this turn */
 	bool arena_freed; /* something was given back: rings that found the arena full look again */
 	bool turn_open; /* the arena's turn number was moved in this turn */
+	bool limits_learned; /* of some topic: see cut.c */
 
 	struct ring *rings;
 	uint32_t *ring_of_slot; /* the arena's ring slot -> ring, or NONE */
@@ -315,12 +322,26 @@ bool sl_partition_can_send(const struct sl_worker *w, const struct partition *p)
 uint32_t sl_partition_peek(const struct sl_worker *w, const struct partition *p);
 void sl_sent_push(struct sl_worker *w, struct partition *p, uint32_t batch);
 void sl_sent_remove(struct sl_worker *w, struct partition *p, uint32_t batch);
+/* first .. last, count batches that are linked and end with what follows batch, stand in its place. */
+void sl_sent_replace(struct sl_worker *w, struct partition *p, uint32_t batch, uint32_t first, uint32_t last,
+		     uint32_t count);
 void sl_ready_push(struct sl_worker *w, struct partition *p, uint32_t batch);
 uint32_t sl_ready_pop(struct sl_worker *w, struct partition *p);
 void sl_partitions_scan(struct sl_worker *w);
 void sl_partition_recover(struct sl_worker *w, struct partition *p);
 struct conn *sl_partition_conn(struct sl_worker *w, const struct partition *p);
 bool sl_partition_idempotent(const struct sl_worker *w, const struct partition *p);
+
+/*
+ * cut.c. The batch was refused, and has left no trace with the broker. Each returns the batch that is to fail for good: the
+ * one that was given when nothing is to be gained by cutting it, a piece of it, or NONE: all goes on.
+ */
+uint32_t sl_cut_large(struct sl_worker *w, struct partition *p, uint32_t batch);
+uint32_t sl_cut_records(struct sl_worker *w, struct partition *p, uint32_t batch,
+			const struct sl_produce_record_errors *errors);
+uint32_t sl_cut_codec(struct sl_worker *w, struct partition *p, uint32_t batch);
+/* Limits that were learned long ago are forgotten. */
+void sl_limits_scan(struct sl_worker *w);
 
 /* seal.c */
 void sl_partition_seal(struct sl_worker *w, struct partition *p);

@@ -55,6 +55,8 @@ enum sl_msg_to_control {
 	SL_MSG_PARTITION_TROUBLE,   /* a = topic, b = partition | attempts << 32, c = (uint16_t)error | node << 16 (hint,
 				       int32) ; object = NULL. The partition is held until routes move it or RETRY. */
 	SL_MSG_PARTITION_FAILED,    /* a = topic, b = partition, c = (uint16_t)error: records failed for good; for the log */
+	SL_MSG_BATCH_CUT,           /* a = topic, b = partition, c = (uint16_t)error | what batch.size is now << 16: a batch was
+				       refused as it was, and goes on in pieces; for the log */
 	SL_MSG_PRODUCER_ID_WANTED,  /* numbers are needed and there is no producer id (or its epochs are used up) */
 	SL_MSG_STOPPED,             /* a = 1 when records are left in the arena */
 };

@@ -126,6 +126,23 @@ void sl_sent_remove(struct sl_worker *w, struct partition *p, uint32_t batch)
 	p->sent_count--;
 }
 
+void sl_sent_replace(struct sl_worker *w, struct partition *p, uint32_t batch, uint32_t first, uint32_t last,
+		     uint32_t count)
+{
+	uint32_t b = p->sent_head;
+
+	if (b == batch) {
+		p->sent_head = first;
+	} else {
+		while (w->extras[b].link != batch)
+			b = w->extras[b].link;
+		w->extras[b].link = first;
+	}
+	if (p->sent_tail == batch)
+		p->sent_tail = last;
+	p->sent_count += count - 1;
+}
+
 /* May one more batch be in flight, by the rules above? */
 static bool window_open(const struct sl_worker *w, const struct partition *p)
 {
@@ -140,7 +157,8 @@ static bool window_open(const struct sl_worker *w, const struct partition *p)
 
 static bool resend_open(const struct partition *p)
 {
-	return !p->held && p->broker != NONE && (p->in_flight == 0 || p->warm);
+	/* Pieces of a batch that was cut may make more than five: a broker remembers no more. */
+	return !p->held && p->broker != NONE && (p->in_flight == 0 || (p->warm && p->in_flight < SENT_MAX));
 }
 
 static bool open_leaves(const struct sl_worker *w, const struct partition *p)

@@ -157,6 +157,8 @@ int sl_worker_create(const struct sl_worker_options *options, struct sl_arena *a
 	w->options = *options;
 	w->arena = arena;
 	rc = tables_alloc(w);
+	if (rc == 0)
+		rc = sl_splitter_create(&w->splitter, arena, err);
 	if (rc < 0) {
 		sl_worker_destroy(w);
 		return sl_error_set(err, rc, "worker %u: no memory for its tables", options->index);
@@ -183,6 +185,7 @@ void sl_worker_destroy(struct sl_worker *w)
 		return;
 	for (i = 0; w->topics && i < w->options.topics_max; i++)
 		sl_topic_tables_free(w->topics[i].tables);
+	sl_splitter_destroy(w->splitter);
 	sl_msg_ring_fini(&w->inbox);
 	sl_msg_ring_fini(&w->outbox);
 	sl_heap_fini(&w->linger);
@@ -239,6 +242,7 @@ static uint32_t timers(struct sl_worker *w)
 		w->scan_at_ns = w->now_ns + SCAN_NS;
 		sl_partitions_scan(w);
 		sl_conns_scan(w);
+		sl_limits_scan(w);
 	}
 	return fired;
 }

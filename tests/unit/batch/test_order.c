@@ -7,6 +7,7 @@
 #include "tests/unit/batch/support.h"
 
 #include "dataplane/batch/codec.h"
+#include "dataplane/batch/split.h"
 
 void sl_test_order(void);
 
@@ -22,6 +23,7 @@ void sl_test_order(void)
 struct scene {
 	struct sl_arena *a;
 	struct sl_codec *codec;
+	struct sl_splitter *splitter;
 	uint32_t batch;
 	uint8_t tail[30000];
 	uint32_t tail_bytes;
@@ -140,6 +142,16 @@ static void step_reject(struct scene *s)
 	assert_int_equal(sl_arena_rejects_resolve(s->a, out, 2), 1);
 }
 
+static void step_split(struct scene *s)
+{
+	uint64_t *second = sl_splitter_second(s->splitter);
+	uint32_t pieces[2], i;
+
+	for (i = 7; i < 20; i++)
+		sl_splitter_choose(second, i);
+	assert_int_equal(sl_batch_split(s->a, s->splitter, s->batch, pieces), 2);
+}
+
 static void step_cursor(struct scene *s)
 {
 	sl_arena_ring_cursor_store(s->a, 1, 640, 20);
@@ -159,14 +171,29 @@ static void step_slots(struct scene *s)
 	assert_int_equal(sl_arena_pid_add(s->a, 9, 1, &slot), 0);
 }
 
-static uint64_t live_records(const struct sl_arena *a)
+static bool replaced(const struct sl_arena *a)
 {
-	uint64_t count = 0;
 	uint32_t i;
 
 	for (i = 0; i < a->batch_count; i++)
-		if (sl_batch_life(a, i).state != SL_BATCH_FREE)
+		if (sl_batch_life(a, i).state == SL_BATCH_REPLACED)
+			return true;
+	return false;
+}
+
+/* As recovery counts them: pieces of a split stand for nothing before the batch gives way to them. */
+static uint64_t live_records(const struct sl_arena *a)
+{
+	bool shadows_count = replaced(a);
+	uint64_t count = 0;
+	uint32_t i;
+
+	for (i = 0; i < a->batch_count; i++) {
+		enum sl_batch_state state = sl_batch_life(a, i).state;
+
+		if (state != SL_BATCH_FREE && state != SL_BATCH_REPLACED && (state != SL_BATCH_SHADOW || shadows_count))
 			count += sl_batch_records(a, i);
+	}
 	return count;
 }
 
@@ -188,6 +215,7 @@ static uint32_t cut_everywhere(void (*prepare)(struct scene *), step_fn step, ui
 	for (; !done; cuts++) {
 		s.a = small_arena();
 		assert_int_equal(sl_codec_create(&s.codec, 3, SL_CODEC_LEVEL_DEFAULT, NULL), 0);
+		assert_int_equal(sl_splitter_create(&s.splitter, s.a, NULL), 0);
 		prepare(&s);
 		if (setjmp(killed) == 0) {
 			countdown = cuts + 1;
@@ -199,8 +227,10 @@ static uint32_t cut_everywhere(void (*prepare)(struct scene *), step_fn step, ui
 		if (done)
 			check(s.a, false);
 		assert_true(live_records(s.a) >= least);
+		assert_true(step != step_split || live_records(s.a) == least);
 		cursor_check(s.a);
 		sl_codec_destroy(s.codec);
+		sl_splitter_destroy(s.splitter);
 		sl_arena_destroy(s.a, false);
 	}
 	return cuts - 1;
@@ -218,6 +248,7 @@ static void test_steps(void **state)
 	assert_in_range(cut_everywhere(prepare_open, step_resolve, 20), 5, 100);
 	assert_in_range(cut_everywhere(prepare_sent, step_resolve, 20), 2, 100);
 	assert_in_range(cut_everywhere(prepare_resolved, step_report, 0), 40, 200);
+	assert_in_range(cut_everywhere(prepare_sent, step_split, 20), 20, 200);
 	assert_in_range(cut_everywhere(prepare_none, step_reject, 0), 1200, 10000);
 	assert_in_range(cut_everywhere(prepare_open, step_cursor, 20), 5, 100);
 	assert_in_range(cut_everywhere(prepare_none, step_slots, 0), 12, 100);

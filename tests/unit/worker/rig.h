@@ -92,6 +92,11 @@ struct rig {
 	} peers[32];
 	int16_t produce_version_max;
 	bool topic_ids;
+	uint32_t batch_bytes_max;    /* what is larger is refused with 10; 0: no limit */
+	uint64_t poison_every;       /* records whose number is a multiple are refused with 87; 0: none */
+	bool poison_named;           /* and named by record_errors */
+	bool poison_seen[RIG_RECORDS_MAX]; /* by index in the batch that is looked at */
+	bool codecs_refused;         /* compressed batches are refused with 76 */
 	uint32_t connects, requests, troubles, poisoned, stopped, gone, conn_downs;
 	uint64_t last_trouble_error;
 	struct sl_msg retries[RIG_PARTITIONS * 8]; /* a PARTITION_TROUBLE is answered a millisecond later */
