@@ -86,7 +86,8 @@ static bool ring_add(struct sl_worker *w, uint32_t segment, uint32_t index)
 			    object->record_bytes_max + SL_RECORD_HEADER_BYTES + SL_RECORD_SAMPLED_BYTES,
 			    object->start_pos[index], object->start_seq[index]);
 	ring->reader.topic_slots = SL_SHM_TOPICS_MAX; /* which of them are bound is looked up anyway */
-	if (object->start_seq[index] > 0 || object->start_pos[index] > 0) {
+	/* An agent that died before it consumed anything left both at 0: its ring is a resumed one all the same. */
+	if (object->reset[index] || object->start_seq[index] > 0 || object->start_pos[index] > 0) {
 		ring_resume(ring, object->start_seq[index], object->reset[index]);
 		sl_arena_ring_cursor_store(w->arena, slot, ring->reader.read_pos, ring->reader.next_seq);
 	}
