@@ -132,7 +132,7 @@ static void record_draw(struct sim *sim, struct app *app, struct record *record)
 static int64_t send_copied(struct sim *sim, struct app *app, struct app_ring *ring,
 			   const struct record *record)
 {
-	static uint8_t value[SIM_VALUE_BYTES_LIMIT];
+	uint8_t value[SIM_VALUE_BYTES_LIMIT]; /* not shared: while this call waits others send */
 	char key[SIM_KEY_BYTES_MAX];
 	uint32_t seq = ring->sent;
 	struct sluice_record out = {.value = value, .value_bytes = (int32_t)record->value_bytes};
@@ -215,7 +215,7 @@ static void burst(struct sim *sim, struct app *app)
 		TRACE(sim, "app {} ring {} sent {} .. {}", app->index, ring->book, before,
 		      ring->sent - 1);
 	if (sim_chance(sim, 3))
-		sl_ring_flush_record(ring->ring);
+		sluice_flush(ring->ring, 0);
 }
 
 static void flush_wait(struct sim *sim, struct app *app)

@@ -42,10 +42,11 @@ struct last { /* of one ring in one partition */
 	uint32_t seq_next;
 };
 
-static void entry_count(struct sim *sim, const struct model_topic *topic, uint32_t part,
+static void entry_count(struct sim *sim, uint32_t life, uint32_t part,
 			const struct log_entry *entry, struct last *lasts)
 {
 	const struct cluster *cluster = &sim->cluster;
+	const struct model_topic *topic = &cluster->topics[life];
 	const struct model_batch *batch = &cluster->batches[entry->batch];
 	bool strict = topic_strict(&sim->world.topics[topic->spec]);
 
@@ -55,7 +56,8 @@ static void entry_count(struct sim *sim, const struct model_topic *topic, uint32
 		struct last *last = &lasts[id.book];
 		int64_t offset = entry->base_offset + i;
 
-		if (strict && record->found > 0 && !topic->deleted)
+		/* A topic that is made anew may get again what went down with the old one. */
+		if (strict && record->found > 0 && record->found_life == life)
 			sim_violation(sim,
 				      "ring %u record %u lies twice: partition %d offset %" PRId64
 				      " and partition %u offset %" PRId64 " of topic %u",
@@ -71,6 +73,7 @@ static void entry_count(struct sim *sim, const struct model_topic *topic, uint32
 		if (id.seq >= last->seq_next)
 			last->seq_next = id.seq + 1;
 		record->found++;
+		record->found_life = life;
 		/* The one that was reported, where there are several. */
 		if (record->found == 1 ||
 		    (record->offset == offset && record->partition == (int32_t)part)) {
@@ -105,7 +108,7 @@ static void logs_count(struct sim *sim)
 
 			memset(lasts, 0, SIM_BOOKS_MAX * sizeof(*lasts));
 			for (uint32_t e = 0; e < log->count; e++)
-				entry_count(sim, topic, i, &log->entries[e], lasts);
+				entry_count(sim, t, i, &log->entries[e], lasts);
 		}
 	}
 	free(lasts);
