@@ -28,7 +28,7 @@ struct broker_conn;
 	X(REFUSE, false)      /* an error code, nothing was written */                             \
 	X(REFUSE_AFTER, true) /* written, and an error code all the same */                        \
 	X(FAIL, false)        /* an error code that is no use to try again */                      \
-	X(FEW_REPLICAS, false) /* a follower falls out of sync */                                  \
+	X(FEW_REPLICAS, true) /* a follower falls out of sync */                                  \
 	X(THROTTLE, false)                                                                         \
 	X(UNREACHABLE, true)  /* connects get no answer */                                         \
 	X(NAMES, false)       /* a name cannot be looked up */                                     \
