@@ -26,7 +26,6 @@ struct record {
 	uint32_t value_bytes;
 	uint32_t appended; /* times a broker wrote it to its log as a leader */
 	uint32_t found;    /* times in the logs that count at the end */
-	uint32_t found_life; /* topic of the model */
 	int32_t found_partition;
 	int64_t found_offset;
 };
