@@ -26,12 +26,10 @@ struct sl_arena_options {
 	uint32_t batch_records_max; /* at most SL_BATCH_RECORDS_LIMIT */
 };
 
-/* For the worker, beside each batch. next and user are the worker's own; they start as SL_NONE and
- * 0 at each open. */
+/* Beside each batch, of the chain that is being written. The arena's own. */
 struct sl_batch_link {
-	uint64_t user;
-	uint32_t next;
-	uint32_t last_chunk; /* of the chain that is being written; the arena's own */
+	uint32_t last_chunk;
+	uint32_t chunks_left; /* that the batch may still take; UINT32_MAX: no limit of its own */
 };
 
 struct sl_arena_reject {

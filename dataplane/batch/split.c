@@ -276,7 +276,7 @@ static void piece_describe(struct sl_arena *a, const struct piece *p,
 	       sizeof(fields) - sizeof(b->life));
 	SL_ORDER();
 	b->frozen_sum = sl_batch_frozen_sum(b, 0);
-	a->links[p->batch] = (struct sl_batch_link){.next = SL_NONE};
+	a->links[p->batch] = (struct sl_batch_link){.last_chunk = p->chunk};
 }
 
 static void pieces_give_back(struct sl_arena *a, struct piece *pieces, uint32_t count)

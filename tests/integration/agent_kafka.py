@@ -221,7 +221,7 @@ def unknown_topic(place, kafka):
 
 
 def too_large(place, kafka):
-    """A record over a limit of ours fails alone, a batch over the broker's fails as one; both by name, nothing else."""
+    """A record over a limit of ours or the broker's fails alone, by name; a batch over the broker's is cut."""
     kafka.topic("large", 1)
     kafka.topic("tight", 1, "max.message.bytes=4000")
     agent = Agent(place, kafka.bootstrap, {"topics": {"large": {"max.request.size": "64KiB"}}}).start()
@@ -234,16 +234,32 @@ def too_large(place, kafka):
     check("the error's name", "MESSAGE_TOO_LARGE" in done.said, done.said)
     all_persisted(agent.produce("tight", b"before\n"), 1)
     many = keyed(3000, 30)
-    done = agent.produce("tight", lines(many), "-K", "\\t")
-    expect("outcomes", (len(many), 0), (done.persisted + done.failed, done.unknown))
+    all_persisted(agent.produce("tight", lines(many), "-K", "\\t"), len(many))
+    cut = agent.counter("batches_cut")
+    check("batches were cut", cut > 0)
     all_persisted(agent.produce("tight", b"after\n"), 1)
     agent.stop()
     expect("what arrived in large", [b"before", b"after"] * 2, [row.value for row in read_kcat(kafka.bootstrap, "large")])
     tight = [(row.key, row.value) for row in read_kcat(kafka.bootstrap, "tight")]
-    expect("the ends of tight", [b"before", b"after"], [tight[0][1], tight[-1][1]])
-    stored = set(tight[1:-1])
-    expect("records of tight", (done.persisted, tight[1:-1]), (len(stored), [row for row in many if row in stored]))
-    return f"{done.persisted} of {len(many)} in batches that fit"
+    expect("records of tight", [b"before", *(value for _, value in many), b"after"], [value for _, value in tight])
+    return f"{len(many)} records in batches that did not fit, {cut} cuts"
+
+
+def poison(place, kafka):
+    """Records that the broker refuses fail alone; those that stand in the same batch are written, in order."""
+    count = 4000
+    kafka.topic("compacted", 1, "cleanup.policy=compact")
+    agent = Agent(place, kafka.bootstrap, {"linger.ms": 50}).start()
+    rows = [(None if n % 10 == 3 else b"k%d" % (n % 50), b"value-%d" % n) for n in range(count)]
+    text = b"".join(value + b"\n" if key is None else key + b"\t" + value + b"\n" for key, value in rows)
+    done = agent.produce("compacted", text, "-K", "\\t")
+    good = [row for row in rows if row[0] is not None]
+    expect(done.said[-300:], (1, len(good), count - len(good), 0), done[:4])
+    check("the error's name", "INVALID_RECORD" in done.said, done.said[-300:])
+    cut = agent.counter("batches_cut")
+    agent.stop()
+    expect("records", good, [(row.key, row.value) for row in read_kcat(kafka.bootstrap, "compacted")])
+    return f"{len(good)} written, {count - len(good)} refused, {cut} cuts"
 
 
 def reload_under_traffic(place, kafka):
@@ -267,7 +283,7 @@ def reload_under_traffic(place, kafka):
     expect("codecs in the log", {0, 3, 4}, {one.codec for one in log_batches(kafka, "reloaded")})
 
 
-CASES = [partition_tool, keyed_records, codecs_and_acks, mirror, unknown_topic, too_large, reload_under_traffic,
+CASES = [partition_tool, keyed_records, codecs_and_acks, mirror, unknown_topic, too_large, poison, reload_under_traffic,
          leader_paused, leader_killed, rolling_restart]
 
 
