@@ -68,8 +68,7 @@ static void rings_get(struct sim *sim, struct app *app)
 		*ring = (struct app_ring){0};
 		if (sluice_ring_get(app->client, &options, &ring->ring) != 0)
 			sim_violation(sim, "app %u: ring %u not to be had", app->index, r);
-		ring->book = ledger_book_new(sim, app->index, r, app->life,
-					     spec->report_mode[r]);
+		ring->book = ledger_book_new(sim, app->index, r, app->life, spec->report_mode[r]);
 	}
 }
 
@@ -126,7 +125,8 @@ static void record_draw(struct sim *sim, struct app *app, struct record *record)
 	record->value_bytes = value_bytes_draw(sim, spec);
 	record->keyed = sim_chance(sim, spec->keyed_percent);
 	if (sim_chance(sim, spec->chosen_percent))
-		record->wanted = (int32_t)sim_below(sim, sim->world.topics[record->topic].partitions);
+		record->wanted =
+			(int32_t)sim_below(sim, sim->world.topics[record->topic].partitions);
 }
 
 static int64_t send_copied(struct sim *sim, struct app *app, struct app_ring *ring,
@@ -263,8 +263,7 @@ static uint32_t reports_read(struct sim *sim, struct app *app, struct app_ring *
 	int count;
 
 	app->busy = true;
-	count = sluice_poll_reports(ring->ring, reports,
-				    (uint32_t)sim_between(sim, 1, POLL_MAX));
+	count = sluice_poll_reports(ring->ring, reports, (uint32_t)sim_between(sim, 1, POLL_MAX));
 	app->busy = false;
 	if (count < 0)
 		sim_violation(sim, "app %u: reports: %d %s", app->index, count,
@@ -305,8 +304,8 @@ static bool ring_settled(struct sim *sim, const struct app_ring *ring)
 	case SLUICE_REPORT_ALL:
 		return book->told == book->count;
 	case SLUICE_REPORT_ERRORS:
-		return book->lost_agent || book->told_failed + book->told_unknown >=
-						     stats.failed + stats.unknown;
+		return book->lost_agent ||
+		       book->told_failed + book->told_unknown >= stats.failed + stats.unknown;
 	default:
 		return true;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Applications: they use libsluice as a program does, one after the other in the simulator's thread. */
+/* Applications: they use libsluice as a program does, one after the other in the simulator's
+ * thread. */
 #ifndef SL_SIM_APP_H
 #define SL_SIM_APP_H
 
@@ -40,7 +41,8 @@ void apps_finish(struct sim *sim);
 bool apps_done(const struct sim *sim);
 /* Dies between two instructions: no call of its own tells anybody. */
 void app_die(struct sim *sim, uint32_t index);
-/* The counts that the library shows are what was told. For a ring whose records all have outcomes. */
+/* The counts that the library shows are what was told. For a ring whose records all have outcomes.
+ */
 void app_check(struct sim *sim, uint32_t index);
 void apps_close(struct sim *sim);
 /* What keeps it from being done, for a violation's text. */

@@ -86,8 +86,8 @@ static void yaml_topics(struct sim *sim, FILE *out)
 	for (uint32_t i = 0; i < sim->world.topic_count; i++) {
 		const struct sim_topic_spec *spec = &sim->world.topics[i];
 
-		fprintf(out, "  topic-%u:\n    acks: %d\n    linger.ms: %u\n    batch.size: %u\n", i,
-			spec->acks, spec->linger_ms, spec->batch_bytes);
+		fprintf(out, "  topic-%u:\n    acks: %d\n    linger.ms: %u\n    batch.size: %u\n",
+			i, spec->acks, spec->linger_ms, spec->batch_bytes);
 		fprintf(out, "    compression.type: %s\n    enable.idempotence: %s\n",
 			codecs[spec->codec], spec->idempotent ? "true" : "false");
 	}
@@ -294,7 +294,7 @@ void box_reach(struct sim *sim, uint32_t broker)
 
 	for (uint32_t i = 0; sim->box.running && i < sim->box.worker_count; i++)
 		sl_sim_reach_set(sim->box.workers[i].transport, &address,
-				 !b->up		? SL_SIM_REFUSED
+				 !b->up         ? SL_SIM_REFUSED
 				 : b->reachable ? SL_SIM_LISTENING
 						: SL_SIM_SILENT);
 }
@@ -452,8 +452,7 @@ uint64_t box_next_ns(const struct sim *sim)
 	if (!box->running)
 		return box->restart_ns;
 	for (uint32_t i = 0; i < box->worker_count; i++)
-		if (!sl_worker_stopped(box->workers[i].worker) &&
-		    box->workers[i].next_ns < next_ns)
+		if (!sl_worker_stopped(box->workers[i].worker) && box->workers[i].next_ns < next_ns)
 			next_ns = box->workers[i].next_ns;
 	return box->arrival_ns < next_ns ? box->arrival_ns : next_ns;
 }

@@ -44,14 +44,14 @@ struct box {
 	char folder[64], socket_path[100];
 	struct box_worker workers[SIM_WORKERS_MAX];
 	uint32_t worker_count;
-	bool notified;     /* a worker told the control thread something */
+	bool notified; /* a worker told the control thread something */
 	/* Looks at the descriptors that are still due since an application wrote to its socket or
 	 * hung up: accepting, watching and reading take one each. */
 	uint32_t socket_looks;
-	uint64_t control_ns;  /* when the control thread wants its next turn */
-	uint64_t arrival_ns;  /* when bytes reach a broker */
-	bool wire_dirty;      /* a worker may have sent something */
-	uint64_t restart_ns;  /* while it is dead */
+	uint64_t control_ns; /* when the control thread wants its next turn */
+	uint64_t arrival_ns; /* when bytes reach a broker */
+	bool wire_dirty;     /* a worker may have sent something */
+	uint64_t restart_ns; /* while it is dead */
 	uint32_t kills;
 	struct {
 		struct sl_resolve *request;

@@ -65,10 +65,11 @@ static void entry_count(struct sim *sim, uint32_t life, uint32_t part,
 			sim_violation(sim,
 				      "ring %u record %u lies twice: partition %d offset %" PRId64
 				      " and partition %u offset %" PRId64 " of topic %u",
-				      id.book, id.seq, record->found_partition, record->found_offset,
-				      part, offset, topic->spec);
+				      id.book, id.seq, record->found_partition,
+				      record->found_offset, part, offset, topic->spec);
 		/* Without idempotence a resend may repeat what came before, never overtake. */
-		if (id.seq < last->seq_next && (strict || (record->found == 0 && !sim->faults.counts[FAULT_TOPIC_AGAIN])))
+		if (id.seq < last->seq_next &&
+		    (strict || (record->found == 0 && !sim->faults.counts[FAULT_TOPIC_AGAIN])))
 			sim_violation(sim,
 				      "ring %u record %u lies behind record %u: topic %u partition "
 				      "%u offset %" PRId64,
@@ -154,7 +155,8 @@ static void persisted_check(struct sim *sim, uint32_t book, uint32_t seq,
 			      book, seq, record->partition, record->offset, record->found_partition,
 			      record->found_offset);
 	if (record->offset < 0 && !sim->faults.doubt)
-		sim_violation(sim, "ring %u record %u: no offset, and nothing went wrong", book, seq);
+		sim_violation(sim, "ring %u record %u: no offset, and nothing went wrong", book,
+			      seq);
 }
 
 /* A narrow pipe may not carry a large request within the request timeout, without any fault. */
@@ -203,7 +205,8 @@ static void book_check(struct sim *sim, uint32_t index)
 		struct record *record = &book->records[seq];
 
 		record_check(sim, index, seq, record);
-		/* In mode errors silence means persisted; of a dead one's records nothing is known. */
+		/* In mode errors silence means persisted; of a dead one's records nothing is known.
+		 */
 		if (record->outcome == 0 && !book->dead && book->mode == SLUICE_REPORT_ALL)
 			sim_violation(sim, "ring %u record %u has no outcome", index, seq);
 		if (record->outcome == 0 && !book->dead && must_lie &&
@@ -213,7 +216,8 @@ static void book_check(struct sim *sim, uint32_t index)
 				      index, seq);
 		/* Without a fault each record is written, whoever died. */
 		if (!any_fault(sim) && record->found != 1)
-			sim_violation(sim, "ring %u record %u lies %u times, and nothing went wrong",
+			sim_violation(sim,
+				      "ring %u record %u lies %u times, and nothing went wrong",
 				      index, seq, record->found);
 	}
 }

@@ -17,8 +17,9 @@
 
 struct sl_address broker_address(uint32_t broker)
 {
-	return (struct sl_address){
-		.family = 4, .port = (uint16_t)(9092 + broker), .ip = {10, 0, 0, (uint8_t)(broker + 1)}};
+	return (struct sl_address){.family = 4,
+				   .port = (uint16_t)(9092 + broker),
+				   .ip = {10, 0, 0, (uint8_t)(broker + 1)}};
 }
 
 void cluster_soon(struct sim *sim, uint64_t at_ns)
@@ -255,8 +256,8 @@ static void isr_turn(struct sim *sim, struct part *part, uint32_t broker)
 
 		if (b == broker || !(part->replicas & bit))
 			continue;
-		if (isr & bit && (!sim->cluster.brokers[b].up ||
-				  other->caught_up_ns + LAG_MAX_NS < sim->now_ns))
+		if (isr & bit &&
+		    (!sim->cluster.brokers[b].up || other->caught_up_ns + LAG_MAX_NS < sim->now_ns))
 			isr &= ~bit;
 		else if (!(isr & bit) && sim->cluster.brokers[b].up && follows(part, b, leader) &&
 			 other->fetch_epoch == leader->epoch &&
@@ -275,7 +276,8 @@ static uint32_t fetch(struct sim *sim, struct part *part, uint32_t broker)
 	const struct broker *self = &sim->cluster.brokers[broker];
 	uint32_t work = 0;
 
-	replica->fetch_due_ns = sim->now_ns + sim_between(sim, SL_NS_PER_US * 50, sim->world.fetch_ns_max);
+	replica->fetch_due_ns =
+		sim->now_ns + sim_between(sim, SL_NS_PER_US * 50, sim->world.fetch_ns_max);
 	if (replica->leader >= 0 && self->up && self->paused_until_ns <= sim->now_ns) {
 		const struct replica *leader = &part->at[replica->leader];
 		const struct broker *other = &sim->cluster.brokers[replica->leader];
@@ -306,8 +308,10 @@ static uint32_t part_turn(struct sim *sim, struct part *part)
 		    sim->cluster.brokers[b].paused_until_ns <= sim->now_ns) {
 			view_apply(sim, part, b);
 			work++;
-		} else if (replica->view_due_ns != SL_DEADLINE_NONE) {
+		} else if (replica->view_due_ns > sim->now_ns) {
 			cluster_soon(sim, replica->view_due_ns);
+		} else {
+			cluster_soon(sim, sim->cluster.brokers[b].paused_until_ns);
 		}
 		if (!(part->replicas & 1u << b))
 			continue;
@@ -353,8 +357,8 @@ void cluster_init(struct sim *sim)
 
 	cluster->producer_id_next = 1000;
 	for (uint32_t b = 0; b < sim->world.broker_count; b++)
-		cluster->brokers[b] =
-			(struct broker){.up = true, .reachable = true, .release = sim->world.release};
+		cluster->brokers[b] = (struct broker){
+			.up = true, .reachable = true, .release = sim->world.release};
 	for (uint32_t i = 0; i < sim->world.topic_count; i++)
 		topic_make(sim, i);
 }

@@ -121,8 +121,8 @@ struct broker_conn {
 
 struct broker {
 	bool up;
-	bool reachable; /* new connections get through */
-	uint64_t back_ns;     /* when down: until */
+	bool reachable;   /* new connections get through */
+	uint64_t back_ns; /* when down: until */
 	uint64_t slow_until_ns, paused_until_ns;
 	uint32_t release;
 };

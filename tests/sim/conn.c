@@ -71,7 +71,8 @@ static uint32_t accept_all(struct sim *sim, uint32_t broker)
 			while (i < MODEL_CONNS_MAX && sim->cluster.conns[broker][i].used)
 				i++;
 			if (i == MODEL_CONNS_MAX)
-				sim_violation(sim, "more connections to broker %u than there can be",
+				sim_violation(sim,
+					      "more connections to broker %u than there can be",
 					      broker);
 			sim->cluster.conns[broker][i].used = true;
 			sim->cluster.conns[broker][i].worker = w;
@@ -95,8 +96,8 @@ static uint32_t conn_read(struct sim *sim, struct broker_conn *conn)
 			if (!conn->in)
 				sim_violation(sim, "no memory");
 		}
-		conn->in_bytes += sl_sim_peer_read(transport, conn->handle,
-						   conn->in + conn->in_bytes, bytes);
+		conn->in_bytes +=
+			sl_sim_peer_read(transport, conn->handle, conn->in + conn->in_bytes, bytes);
 	}
 	if (!conn->orphan && sl_sim_peer_ended(transport, conn->handle, NULL)) {
 		sl_sim_peer_release(transport, conn->handle);
@@ -179,8 +180,8 @@ static bool answer_push(struct sim *sim, struct broker_conn *conn)
 	if (conn->cut_at >= 0 && (uint64_t)conn->cut_at < limit)
 		limit = (uint32_t)conn->cut_at;
 	while (!conn->orphan && conn->out_done < limit) {
-		uint32_t bytes = limit - conn->out_done < PIECE_BYTES ? limit - conn->out_done
-								     : PIECE_BYTES;
+		uint32_t bytes =
+			limit - conn->out_done < PIECE_BYTES ? limit - conn->out_done : PIECE_BYTES;
 
 		if (sl_sim_peer_write(wire(sim, conn), conn->handle, conn->out + conn->out_done,
 				      bytes) != bytes)

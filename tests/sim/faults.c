@@ -21,31 +21,48 @@ static const bool doubtful[] = {
 
 /* Nothing was written, and it is worth another try. */
 static const int16_t refusals[] = {
-	SL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION, SL_KAFKA_LEADER_NOT_AVAILABLE,
-	SL_KAFKA_NOT_LEADER_OR_FOLLOWER,     SL_KAFKA_BROKER_NOT_AVAILABLE,
-	SL_KAFKA_REPLICA_NOT_AVAILABLE,	     SL_KAFKA_NOT_ENOUGH_REPLICAS,
-	SL_KAFKA_KAFKA_STORAGE_ERROR,	     SL_KAFKA_LISTENER_NOT_FOUND,
-	SL_KAFKA_FENCED_LEADER_EPOCH,	     SL_KAFKA_UNKNOWN_LEADER_EPOCH,
-	SL_KAFKA_THROTTLING_QUOTA_EXCEEDED,  SL_KAFKA_REQUEST_TIMED_OUT,
-	SL_KAFKA_CORRUPT_MESSAGE,	     SL_KAFKA_UNKNOWN_SERVER_ERROR,
-	SL_KAFKA_UNKNOWN_TOPIC_ID,	     SL_KAFKA_INCONSISTENT_TOPIC_ID,
+	SL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
+	SL_KAFKA_LEADER_NOT_AVAILABLE,
+	SL_KAFKA_NOT_LEADER_OR_FOLLOWER,
+	SL_KAFKA_BROKER_NOT_AVAILABLE,
+	SL_KAFKA_REPLICA_NOT_AVAILABLE,
+	SL_KAFKA_NOT_ENOUGH_REPLICAS,
+	SL_KAFKA_KAFKA_STORAGE_ERROR,
+	SL_KAFKA_LISTENER_NOT_FOUND,
+	SL_KAFKA_FENCED_LEADER_EPOCH,
+	SL_KAFKA_UNKNOWN_LEADER_EPOCH,
+	SL_KAFKA_THROTTLING_QUOTA_EXCEEDED,
+	SL_KAFKA_REQUEST_TIMED_OUT,
+	SL_KAFKA_CORRUPT_MESSAGE,
+	SL_KAFKA_UNKNOWN_SERVER_ERROR,
+	SL_KAFKA_UNKNOWN_TOPIC_ID,
+	SL_KAFKA_INCONSISTENT_TOPIC_ID,
 };
 
 /* Written all the same. */
 static const int16_t refusals_after[] = {
-	SL_KAFKA_UNKNOWN_SERVER_ERROR,	SL_KAFKA_NOT_LEADER_OR_FOLLOWER,
-	SL_KAFKA_REQUEST_TIMED_OUT,	SL_KAFKA_NETWORK_EXCEPTION,
-	SL_KAFKA_NOT_ENOUGH_REPLICAS_AFTER_APPEND, SL_KAFKA_KAFKA_STORAGE_ERROR,
-	SL_KAFKA_OFFSET_OUT_OF_RANGE,	4711,
+	SL_KAFKA_UNKNOWN_SERVER_ERROR,
+	SL_KAFKA_NOT_LEADER_OR_FOLLOWER,
+	SL_KAFKA_REQUEST_TIMED_OUT,
+	SL_KAFKA_NETWORK_EXCEPTION,
+	SL_KAFKA_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+	SL_KAFKA_KAFKA_STORAGE_ERROR,
+	SL_KAFKA_OFFSET_OUT_OF_RANGE,
+	4711,
 };
 
 /* Nothing was written and nothing like it ever will be. */
 static const int16_t failures[] = {
-	SL_KAFKA_MESSAGE_TOO_LARGE,	SL_KAFKA_INVALID_TOPIC_EXCEPTION,
-	SL_KAFKA_RECORD_LIST_TOO_LARGE, SL_KAFKA_TOPIC_AUTHORIZATION_FAILED,
-	SL_KAFKA_INVALID_TIMESTAMP,	SL_KAFKA_UNSUPPORTED_FOR_MESSAGE_FORMAT,
-	SL_KAFKA_POLICY_VIOLATION,	SL_KAFKA_INVALID_RECORD,
-	SL_KAFKA_CLUSTER_AUTHORIZATION_FAILED, SL_KAFKA_INVALID_REQUEST,
+	SL_KAFKA_MESSAGE_TOO_LARGE,
+	SL_KAFKA_INVALID_TOPIC_EXCEPTION,
+	SL_KAFKA_RECORD_LIST_TOO_LARGE,
+	SL_KAFKA_TOPIC_AUTHORIZATION_FAILED,
+	SL_KAFKA_INVALID_TIMESTAMP,
+	SL_KAFKA_UNSUPPORTED_FOR_MESSAGE_FORMAT,
+	SL_KAFKA_POLICY_VIOLATION,
+	SL_KAFKA_INVALID_RECORD,
+	SL_KAFKA_CLUSTER_AUTHORIZATION_FAILED,
+	SL_KAFKA_INVALID_REQUEST,
 	SL_KAFKA_UNSUPPORTED_COMPRESSION_TYPE,
 };
 
@@ -144,9 +161,8 @@ int16_t faults_producer_id(struct sim *sim)
 		SL_KAFKA_CONCURRENT_TRANSACTIONS,
 	};
 
-	return strikes(sim, FAULT_PRODUCER_ID, 60)
-		       ? errors[sim_below(sim, SL_ARRAY_COUNT(errors))]
-		       : 0;
+	return strikes(sim, FAULT_PRODUCER_ID, 60) ? errors[sim_below(sim, SL_ARRAY_COUNT(errors))]
+						   : 0;
 }
 
 bool faults_name_lost(struct sim *sim)
@@ -158,8 +174,7 @@ bool faults_name_lost(struct sim *sim)
 
 static struct model_topic *topic_any(struct sim *sim)
 {
-	struct model_topic *topic =
-		&sim->cluster.topics[sim_below(sim, sim->cluster.topic_count)];
+	struct model_topic *topic = &sim->cluster.topics[sim_below(sim, sim->cluster.topic_count)];
 
 	return topic->deleted ? NULL : topic;
 }
@@ -397,8 +412,7 @@ void faults_turn(struct sim *sim)
 		network_mend(sim);
 	if (faults->over || sim->world.faults == 0 || faults->next_ns > sim->now_ns)
 		return;
-	faults->next_ns = sim->now_ns +
-			  sim_below(sim, 2 * SL_NS_PER_S / sim->world.faults_per_s);
+	faults->next_ns = sim->now_ns + sim_below(sim, 2 * SL_NS_PER_S / sim->world.faults_per_s);
 	kind = (uint32_t)sim_below(sim, FAULT_COUNT);
 	for (uint32_t i = 0; i < FAULT_COUNT && !enabled(sim, kind); i++)
 		kind = (kind + 1) % FAULT_COUNT;

@@ -28,34 +28,34 @@ struct broker_conn;
 	X(REFUSE, false)      /* an error code, nothing was written */                             \
 	X(REFUSE_AFTER, true) /* written, and an error code all the same */                        \
 	X(FAIL, false)        /* an error code that is no use to try again */                      \
-	X(FEW_REPLICAS, true) /* a follower falls out of sync */                                  \
+	X(FEW_REPLICAS, true) /* a follower falls out of sync */                                   \
 	X(THROTTLE, false)                                                                         \
 	X(UNREACHABLE, true)  /* connects get no answer */                                         \
 	X(NAMES, false)       /* a name cannot be looked up */                                     \
 	X(PRODUCER_ID, false) /* InitProducerId is refused */                                      \
 	X(TOO_LARGE, false)   /* the topic takes smaller batches than we make */                   \
 	X(TOPIC_GROWS, false)                                                                      \
-	X(TOPIC_AGAIN, true)  /* deleted and made anew */                                          \
-	X(DELAY, true)        /* the network becomes slow for a while */                           \
+	X(TOPIC_AGAIN, true) /* deleted and made anew */                                           \
+	X(DELAY, true)       /* the network becomes slow for a while */                            \
 	X(APP_DIES, false)                                                                         \
 	X(APP_STALLS, false)                                                                       \
-	X(CLOCK, false)       /* the wall clock jumps */                                           \
+	X(CLOCK, false) /* the wall clock jumps */                                                 \
 	X(KILL_AGENT, true)
 
 enum fault_kind {
 #define X(name, unknown) FAULT_##name,
 	FAULT_LIST(X)
 #undef X
-	FAULT_COUNT
+		FAULT_COUNT
 };
 
 struct faults {
 	bool over;
 	uint64_t next_ns;
 	uint64_t counts[FAULT_COUNT];
-	bool doubt;        /* something happened that may leave outcomes unknown */
-	bool failing;      /* something happened that may make records fail */
-	bool state_lost;   /* a broker forgot what it knew of a producer */
+	bool doubt;      /* something happened that may leave outcomes unknown */
+	bool failing;    /* something happened that may make records fail */
+	bool state_lost; /* a broker forgot what it knew of a producer */
 	uint64_t delay_until_ns;
 };
 

@@ -105,7 +105,8 @@ static void told_one(struct sim *sim, uint32_t index, uint64_t seq, uint16_t out
 			      " was reported twice: outcome %u error %d, then %u error %d",
 			      index, seq, record->outcome, record->error, outcome, error);
 	if (outcome < SLUICE_PERSISTED || outcome > SLUICE_UNKNOWN)
-		sim_violation(sim, "ring %u record %" PRIu64 " has outcome %u", index, seq, outcome);
+		sim_violation(sim, "ring %u record %" PRIu64 " has outcome %u", index, seq,
+			      outcome);
 	record->outcome = (uint8_t)outcome;
 	record->error = error;
 	record->partition = partition;

@@ -16,8 +16,8 @@ struct sim;
 enum { SIM_BOOKS_MAX = 96, SIM_VALUE_BYTES_MIN = 8, SIM_KEY_BYTES_MAX = 16 };
 
 struct record {
-	uint8_t topic;     /* of the world */
-	uint8_t outcome;   /* enum sluice_outcome, 0: not told */
+	uint8_t topic;   /* of the world */
+	uint8_t outcome; /* enum sluice_outcome, 0: not told */
 	bool keyed;
 	int16_t error;
 	int32_t wanted;    /* partition that was asked for, or -1 */
@@ -33,8 +33,8 @@ struct record {
 /* One ring of one life of an application. */
 struct book {
 	uint32_t app, ring, life, mode; /* mode: enum sluice_report_mode */
-	bool dead;     /* its application died or closed: nobody reads its reports */
-	bool poisoned; /* not expected: a violation */
+	bool dead;       /* its application died or closed: nobody reads its reports */
+	bool poisoned;   /* not expected: a violation */
 	bool lost_agent; /* an agent was killed while it lived: outcomes may be unknown */
 	struct record *records;
 	uint32_t count, room;
@@ -63,8 +63,8 @@ void ledger_value(uint32_t book, uint32_t seq, uint8_t *value, uint32_t bytes);
 void ledger_told(struct sim *sim, uint32_t book, uint64_t first, uint64_t count, uint16_t outcome,
 		 int16_t error, int32_t partition, int64_t base_offset);
 
-/* A broker is about to append this record: whose is it? A violation when it is nobody's, torn, or in
- * the wrong place. */
+/* A broker is about to append this record: whose is it? A violation when it is nobody's, torn, or
+ * in the wrong place. */
 void ledger_identify(struct sim *sim, uint32_t topic, int32_t partition, struct sl_slice key,
 		     struct sl_slice value, uint32_t *book, uint32_t *seq);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One replica's log: appending, cutting, following a leader, and what its producers' state is then. */
+/* One replica's log: appending, cutting, following a leader, and what its producers' state is then.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,8 +62,7 @@ void log_truncate(struct sim *sim, struct replica *replica, uint32_t count, bool
 	if (count > 0) {
 		const struct log_entry *last = &replica->entries[count - 1];
 
-		replica->end_offset =
-			last->base_offset + sim->cluster.batches[last->batch].count;
+		replica->end_offset = last->base_offset + sim->cluster.batches[last->batch].count;
 	}
 	if (replica->high_watermark > replica->end_offset)
 		sim_violation(sim, "the model lost committed records: its own mistake");
@@ -164,8 +164,8 @@ uint32_t batch_note(struct sim *sim, uint32_t spec, int32_t partition,
 	}
 	if (cluster->batch_count == cluster->batch_room) {
 		cluster->batch_room = cluster->batch_room * 2 + 256;
-		cluster->batches = realloc(cluster->batches,
-					   cluster->batch_room * sizeof(*cluster->batches));
+		cluster->batches =
+			realloc(cluster->batches, cluster->batch_room * sizeof(*cluster->batches));
 		if (!cluster->batches)
 			sim_violation(sim, "no memory");
 	}

@@ -40,8 +40,8 @@ static void seed_run(uint64_t seed, bool verbose, bool twice, struct totals *tot
 	totals->faults += result.fault_count;
 	totals->virtual_ns += result.virtual_ns;
 	if (verbose)
-		printf("seed %" PRIu64 ": %" PRIu64 " records, %" PRIu64 " faults, trace %016" PRIx64
-		       "\n",
+		printf("seed %" PRIu64 ": %" PRIu64 " records, %" PRIu64
+		       " faults, trace %016" PRIx64 "\n",
 		       seed, result.records, result.fault_count, result.hash);
 	if (twice && run_seed(seed, false).hash != result.hash) {
 		fprintf(stderr, "VIOLATION seed %" PRIu64 ": two runs, two traces\n", seed);

@@ -45,8 +45,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
 		return __real_clock_gettime(clock, out);
 	ns = sim_current->now_ns;
 	if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)
-		ns = (uint64_t)sim_realtime_ms(sim_current) * SL_NS_PER_MS +
-		     ns % SL_NS_PER_MS;
+		ns = (uint64_t)sim_realtime_ms(sim_current) * SL_NS_PER_MS + ns % SL_NS_PER_MS;
 	out->tv_sec = (time_t)(ns / SL_NS_PER_S);
 	out->tv_nsec = (long)(ns % SL_NS_PER_S);
 	return 0;

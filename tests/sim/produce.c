@@ -13,8 +13,7 @@
 static void followers_wake(struct sim *sim, struct part *part)
 {
 	for (uint32_t b = 0; b < sim->world.broker_count; b++) {
-		uint64_t due_ns =
-			sim->now_ns + sim_between(sim, 1000, sim->world.fetch_ns_max);
+		uint64_t due_ns = sim->now_ns + sim_between(sim, 1000, sim->world.fetch_ns_max);
 
 		if (due_ns < part->at[b].fetch_due_ns)
 			part->at[b].fetch_due_ns = due_ns;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a broker remembers of each producer on one partition, and what it makes of a batch's numbers. */
+/* What a broker remembers of each producer on one partition, and what it makes of a batch's
+ * numbers. */
 #include <string.h>
 
 #include "dataplane/wire/error_code.h"
@@ -46,8 +47,9 @@ int16_t producer_check(struct sim *sim, struct replica *replica, const struct sl
 			}
 	if (view->producer_epoch < producer->epoch)
 		return SL_KAFKA_INVALID_PRODUCER_EPOCH;
-	if (view->producer_epoch > producer->epoch ? view->base_sequence != 0
-						   : view->base_sequence != last_of(producer->last_sequence, 2)) {
+	if (view->producer_epoch > producer->epoch
+		    ? view->base_sequence != 0
+		    : view->base_sequence != last_of(producer->last_sequence, 2)) {
 		sim->cluster.out_of_order++;
 		return SL_KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER;
 	}

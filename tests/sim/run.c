@@ -28,8 +28,8 @@ static void arrival_look(struct sim *sim)
 
 	box->arrival_ns = SL_DEADLINE_NONE;
 	for (uint32_t i = 0; box->running && i < box->worker_count; i++)
-		box->arrival_ns = earlier(box->arrival_ns,
-					  sl_sim_next_arrival_ns(box->workers[i].transport));
+		box->arrival_ns =
+			earlier(box->arrival_ns, sl_sim_next_arrival_ns(box->workers[i].transport));
 }
 
 static uint32_t brokers_slice(struct sim *sim)
@@ -37,8 +37,7 @@ static uint32_t brokers_slice(struct sim *sim)
 	struct box *box = &sim->box;
 	uint32_t work;
 
-	if (!box->wire_dirty && box->arrival_ns > sim->now_ns &&
-	    sim->cluster.next_ns > sim->now_ns)
+	if (!box->wire_dirty && box->arrival_ns > sim->now_ns && sim->cluster.next_ns > sim->now_ns)
 		return 0;
 	box->wire_dirty = false;
 	work = cluster_turn(sim);

@@ -11,9 +11,8 @@ enum { RELEASES = 6, ANSWER_BYTES = 64 * 1024 };
 static const struct {
 	int16_t key, min, max[RELEASES];
 } offered[] = {
-	{0, 0, {7, 8, 9, 10, 12, 13}},	 {2, 1, {4, 5, 6, 8, 10, 10}},
-	{3, 0, {7, 9, 11, 12, 13, 13}},	 {18, 0, {2, 3, 3, 3, 4, 4}},
-	{22, 0, {1, 2, 4, 4, 5, 5}},	 {61, 0, {-1, -1, 0, 0, 0, 0}},
+	{0, 0, {7, 8, 9, 10, 12, 13}}, {2, 1, {4, 5, 6, 8, 10, 10}}, {3, 0, {7, 9, 11, 12, 13, 13}},
+	{18, 0, {2, 3, 3, 3, 4, 4}},   {22, 0, {1, 2, 4, 4, 5, 5}},  {61, 0, {-1, -1, 0, 0, 0, 0}},
 };
 
 static int16_t version_max(uint32_t release, int16_t key)
@@ -185,8 +184,8 @@ static void serve_producer_id(struct sim *sim, struct broker_conn *conn)
 	TRACE(sim, "producer id {} given, error {}", id, error);
 }
 
-static void list_offsets_part(struct sim *sim, uint32_t broker, struct sl_rbuf *r, struct sl_wbuf *w,
-			      int16_t version, const struct model_topic *topic)
+static void list_offsets_part(struct sim *sim, uint32_t broker, struct sl_rbuf *r,
+			      struct sl_wbuf *w, int16_t version, const struct model_topic *topic)
 {
 	int32_t index = sl_get_i32(r);
 	int32_t epoch = version >= 4 ? sl_get_i32(r) : -1;

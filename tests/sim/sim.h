@@ -66,8 +66,8 @@ uint64_t sim_skewed(struct sim *sim, uint64_t max);
 int64_t sim_realtime_ms(const struct sim *sim);
 
 /*
- * One event of the trace: always into the hash, and printed when verbose. Each {} of the text is one
- * of the values, in order.
+ * One event of the trace: always into the hash, and printed when verbose. Each {} of the text is
+ * one of the values, in order.
  */
 void sim_trace_values(struct sim *sim, const char *text, const int64_t *values, uint32_t count);
 #define TRACE_VALUES(...) ((const int64_t[]){__VA_ARGS__})

@@ -33,7 +33,7 @@ static void app_draw(struct sim *sim, struct sim_app_spec *spec)
 	spec->ring_bytes = UINT64_C(65536) << sim_below(sim, 3);
 	spec->report_slots = 64u << sim_below(sim, 5);
 	for (uint32_t r = 0; r < SIM_APP_RINGS_MAX; r++)
-		spec->report_mode[r] = sim_chance(sim, 70) ? SLUICE_REPORT_ALL
+		spec->report_mode[r] = sim_chance(sim, 70)   ? SLUICE_REPORT_ALL
 				       : sim_chance(sim, 70) ? SLUICE_REPORT_ERRORS
 							     : SLUICE_REPORT_NONE;
 	spec->full_policy = (uint32_t)sim_between(sim, SLUICE_FULL_WAIT, SLUICE_FULL_DROP);
@@ -96,7 +96,8 @@ void world_print(const struct sim *sim)
 {
 	const struct sim_world *world = &sim->world;
 
-	printf("world of seed %llu: %u brokers (release %u), %u workers, in flight %u, request %u ms, "
+	printf("world of seed %llu: %u brokers (release %u), %u workers, in flight %u, request %u "
+	       "ms, "
 	       "delivery %u ms\n",
 	       (unsigned long long)sim->seed, world->broker_count, world->release,
 	       world->worker_count, world->in_flight_max, world->request_timeout_ms,
@@ -104,7 +105,8 @@ void world_print(const struct sim *sim)
 	for (uint32_t i = 0; i < world->topic_count; i++) {
 		const struct sim_topic_spec *spec = &world->topics[i];
 
-		printf("  topic %u: %u partitions, %u replicas, min.insync %u, acks %d, idempotent %d, "
+		printf("  topic %u: %u partitions, %u replicas, min.insync %u, acks %d, idempotent "
+		       "%d, "
 		       "codec %u, linger %u ms, batch %u, broker takes %u\n",
 		       i, spec->partitions, spec->replicas, spec->min_isr, spec->acks,
 		       spec->idempotent, spec->codec, spec->linger_ms, spec->batch_bytes,
@@ -113,7 +115,8 @@ void world_print(const struct sim *sim)
 	for (uint32_t i = 0; i < world->app_count; i++) {
 		const struct sim_app_spec *spec = &world->apps[i];
 
-		printf("  app %u: %u rings of %llu bytes, modes %u %u %u, slots %u, policy %u, values to "
+		printf("  app %u: %u rings of %llu bytes, modes %u %u %u, slots %u, policy %u, "
+		       "values to "
 		       "%u, %u records a ring%s\n",
 		       i, spec->rings, (unsigned long long)spec->ring_bytes, spec->report_mode[0],
 		       spec->report_mode[1], spec->report_mode[2], spec->report_slots,

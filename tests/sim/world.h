@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a seed makes of a run: sizes, settings and which faults there are. Drawn once, then constant. */
+/* What a seed makes of a run: sizes, settings and which faults there are. Drawn once, then
+ * constant. */
 #ifndef SL_SIM_WORLD_H
 #define SL_SIM_WORLD_H
 
@@ -57,8 +58,8 @@ struct sim_world {
 	uint64_t load_ns; /* how long applications send and faults happen */
 	struct sim_topic_spec topics[SIM_TOPICS_MAX];
 	struct sim_app_spec apps[SIM_APPS_MAX];
-	uint64_t faults;         /* bits of enum fault_kind */
-	uint32_t faults_per_s;   /* about */
+	uint64_t faults;       /* bits of enum fault_kind */
+	uint32_t faults_per_s; /* about */
 };
 
 void world_draw(struct sim *sim);
