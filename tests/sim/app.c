@@ -10,7 +10,7 @@
 #include "tests/sim/os.h"
 #include "tests/sim/sim.h"
 
-enum { POLL_MAX = 64, AGAIN_MS = 20 };
+enum { POLL_MAX = 64, AGAIN_MS = 20, PROBE_RECORDS = 6 };
 
 static const struct sim_app_spec *spec_of(const struct sim *sim, const struct app *app)
 {
@@ -185,6 +185,10 @@ static bool record_send(struct sim *sim, struct app *app, struct app_ring *ring)
 	int64_t rc;
 
 	record_draw(sim, app, record);
+	if (sim->faults.over) {
+		record->probe = true;
+		record->value_bytes = SIM_VALUE_BYTES_MIN;
+	}
 	app->busy = true;
 	rc = sim_chance(sim, 20) ? send_claimed(sim, app, ring, record)
 				 : send_copied(sim, app, ring, record);
@@ -447,6 +451,21 @@ void apps_finish(struct sim *sim)
 			app->state = APP_DONE;
 		else if (app->state == APP_RUNNING)
 			app->state = APP_DRAINING;
+		app->next_ns = sim->now_ns;
+	}
+}
+
+void apps_probe(struct sim *sim)
+{
+	for (uint32_t i = 0; i < sim->world.app_count; i++) {
+		struct app *app = &sim->apps[i];
+
+		if (!app->client || sl_client_state(app->client) != SLUICE_ATTACHED)
+			continue;
+		for (uint32_t r = 0; r < spec_of(sim, app)->rings; r++)
+			for (uint32_t count = 0; count < PROBE_RECORDS; count++)
+				record_send(sim, app, &app->rings[r]);
+		app->state = APP_DRAINING;
 		app->next_ns = sim->now_ns;
 	}
 }

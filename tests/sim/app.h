@@ -38,6 +38,8 @@ uint32_t app_turn(struct sim *sim, uint32_t index);
 uint64_t apps_next_ns(const struct sim *sim);
 /* No more records; when all of them have an outcome it is DONE. */
 void apps_finish(struct sim *sim);
+/* A few small records of each ring, to show that all goes on after what went wrong. */
+void apps_probe(struct sim *sim);
 bool apps_done(const struct sim *sim);
 /* Dies between two instructions: no call of its own tells anybody. */
 void app_die(struct sim *sim, uint32_t index);

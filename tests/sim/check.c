@@ -205,6 +205,12 @@ static void book_check(struct sim *sim, uint32_t index)
 		struct record *record = &book->records[seq];
 
 		record_check(sim, index, seq, record);
+		if (record->probe && record->outcome > SLUICE_PERSISTED &&
+		    sim->world.topics[record->topic].acks != 0)
+			sim_violation(sim,
+				      "ring %u record %u was sent when all was mended, and has "
+				      "outcome %u (%d)",
+				      index, seq, record->outcome, record->error);
 		/* In mode errors silence means persisted; of a dead one's records nothing is known.
 		 */
 		if (record->outcome == 0 && !book->dead && book->mode == SLUICE_REPORT_ALL)

@@ -19,6 +19,7 @@ struct record {
 	uint8_t topic;   /* of the world */
 	uint8_t outcome; /* enum sluice_outcome, 0: not told */
 	bool keyed;
+	bool probe; /* sent when all was mended: it has to be persisted */
 	int16_t error;
 	int32_t wanted;    /* partition that was asked for, or -1 */
 	int32_t partition; /* as told */

@@ -15,6 +15,7 @@
 
 enum { IDLE_STEPS_MAX = 200000 };
 
+#define REFUSED_NS (40 * SL_NS_PER_S)    /* longer than the agent leaves a refused topic alone */
 #define REST_EXTRA_NS (90 * SL_NS_PER_S) /* beyond the delivery timeout: when all must be told */
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -108,7 +109,7 @@ static void load(struct sim *sim)
 	apps_finish(sim);
 }
 
-static void rest(struct sim *sim)
+static void apps_wait(struct sim *sim)
 {
 	uint64_t until_ns =
 		sim->now_ns + sim->world.delivery_timeout_ms * SL_NS_PER_MS + REST_EXTRA_NS;
@@ -124,6 +125,26 @@ static void rest(struct sim *sim)
 				sim_violation(sim, "no progress: %s", text);
 			}
 	}
+}
+
+/* Topics that were refused are asked for again, then whatever is sent has to come through. */
+static void probe(struct sim *sim)
+{
+	uint64_t until_ns = sim->now_ns + REFUSED_NS;
+
+	while (sim->now_ns < until_ns)
+		sim_step(sim);
+	TRACE(sim, "probe", 0);
+	apps_probe(sim);
+	apps_wait(sim);
+}
+
+static void rest(struct sim *sim)
+{
+	uint64_t until_ns =
+		sim->now_ns + sim->world.delivery_timeout_ms * SL_NS_PER_MS + REST_EXTRA_NS;
+
+	apps_wait(sim);
 	sim->heal_ns = sim->now_ns;
 	/* Those of the dead have no reports that somebody waits for. */
 	while (sim->now_ns < until_ns) {
@@ -135,6 +156,7 @@ static void rest(struct sim *sim)
 			break;
 		sim_step(sim);
 	}
+	probe(sim);
 	check_at_rest(sim);
 }
 
