@@ -250,11 +250,17 @@ void box_start(struct sim *sim)
 static void memory_free(struct sim *sim, bool kept)
 {
 	struct box *box = &sim->box;
+	struct sl_refresh *refresh = &box->agent.refresh;
 	struct sl_msg msg;
 
 	for (uint32_t i = 0; i < box->worker_count; i++)
-		while (sl_msg_ring_pop(sl_worker_inbox(box->workers[i].worker), &msg))
-			sl_agent_msg_free(&msg);
+		while (sl_msg_ring_pop(sl_worker_inbox(box->workers[i].worker), &msg)) {
+			refresh->in_flight = refresh->in_flight && msg.object != refresh->carry;
+			if (msg.object != refresh->carry)
+				sl_agent_msg_free(&msg);
+		}
+	/* A request under way is the worker's; the end of a process gives it back, we have to. */
+	refresh->in_flight = false;
 	sl_admission_destroy(&box->agent);
 	for (uint32_t i = 0; i < box->worker_count; i++) {
 		struct box_worker *w = &box->workers[i];

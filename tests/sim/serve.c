@@ -62,10 +62,13 @@ static void metadata_part(struct sim *sim, uint32_t broker, struct sl_wbuf *w, i
 {
 	const struct replica *view = &part->at[broker];
 	bool flexible = version >= 9;
+	/* A leader that is not among the living brokers of the same answer is not named. */
+	bool led = view->leader >= 0 &&
+		   (sim->cluster.brokers[view->leader].up || view->leader == (int32_t)broker);
 
-	sl_put_i16(w, view->leader < 0 ? SL_KAFKA_LEADER_NOT_AVAILABLE : 0);
+	sl_put_i16(w, led ? 0 : SL_KAFKA_LEADER_NOT_AVAILABLE);
 	sl_put_i32(w, index);
-	sl_put_i32(w, view->leader < 0 ? -1 : view->leader + 1);
+	sl_put_i32(w, led ? view->leader + 1 : -1);
 	if (version >= 7)
 		sl_put_i32(w, view->epoch);
 	for (uint32_t list = 0; list < 2; list++) {
