@@ -30,7 +30,7 @@ enum {
 };
 
 /* Code and libraries that are touched, the first thread's and the resolver's stack, messages on
- * their way, what the allocator keeps in reserve. An allowance: measured 4 to 7 MiB. */
+ * their way, what the allocator keeps in reserve. An allowance. */
 #define PROGRAM_BYTES (UINT64_C(12) << 20)
 
 /* ---- codecs ---- */

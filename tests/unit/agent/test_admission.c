@@ -474,7 +474,6 @@ static void test_limits(void **state)
 		assert_int_equal(app.reply.refuse.code, SL_REFUSE_LIMIT);
 		app_end(&app);
 	}
-	/* What others hold counts too, and comes back. */
 	app_begin(w, &app);
 	close(app.data_fd);
 	app.geometry = (struct sl_segment_geometry){1 << 20, 1, 64};
