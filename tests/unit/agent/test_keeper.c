@@ -206,19 +206,6 @@ static void test_outlives_the_agent(void **state)
 	keeper_end(keeper);
 }
 
-static void test_same_id_is_replaced(void **state)
-{
-	struct sl_keeper *keeper = keeper_open();
-
-	assert_int_equal(files_keep(keeper, 7), 0);
-	assert_int_equal(files_keep(keeper, 7), 0);
-	assert_int_equal(keeper->held, 1);
-	keeper->ops->drop(keeper, 8); /* not held: no error */
-	assert_int_equal(keeper->held, 1);
-	keeper->ops->drop(keeper, 7);
-	keeper_end(keeper);
-}
-
 /* ---- its end ---- */
 
 static void test_ends_when_idle(void **state)
@@ -299,8 +286,25 @@ static void test_stopped_keeper_is_given_up(void **state)
 
 /* ---- what it is ---- */
 
+/* With two for the folder itself; 0: only its owner or root may look. */
+static uint32_t descriptors_of(pid_t pid)
+{
+	char path[64];
+	uint32_t count = 0;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	folder = opendir(path);
+	while (folder && readdir(folder))
+		count++;
+	if (folder)
+		closedir(folder);
+	return count;
+}
+
 static void test_process_is_small(void **state)
 {
+	int inherited = open("/dev/null", O_RDONLY); /* not close-on-exec, which is no exec */
 	struct sl_keeper *keeper = keeper_open();
 	char path[64], line[128], word[64] = "";
 	long threads = 0, new_privileges = 0, filter = 0;
@@ -318,6 +322,10 @@ static void test_process_is_small(void **state)
 	fclose(file);
 	assert_string_equal(word, "sluice-keeper");
 	assert_int_not_equal(getsid(keeper->pid), getsid(0));
+	/* Three of /dev/null, its socket, its folder, and us. */
+	if (descriptors_of(keeper->pid))
+		assert_int_equal(descriptors_of(keeper->pid), 6 + 2);
+	close(inherited);
 	/* Sanitizers need more system calls than the filter has; then it says so. */
 	assert_int_equal(filter, keeper->reason[0] ? 0 : SECCOMP_MODE_FILTER);
 	assert_int_equal(new_privileges, keeper->reason[0] ? 0 : 1);
@@ -439,19 +447,20 @@ static int raw_hello(void)
 	return sock;
 }
 
-static uint32_t descriptors_of(pid_t pid)
+static void test_same_id_is_replaced(void **state)
 {
-	char path[64];
-	uint32_t count = 0;
-	DIR *folder;
+	struct sl_keeper *keeper = keeper_open();
+	uint32_t before;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	folder = opendir(path);
-	while (folder && readdir(folder))
-		count++;
-	if (folder)
-		closedir(folder);
-	return count;
+	assert_int_equal(files_keep(keeper, 7), 0);
+	before = descriptors_of(keeper->pid);
+	assert_int_equal(files_keep(keeper, 7), 0);
+	assert_int_equal(keeper->held, 1);
+	assert_int_equal(descriptors_of(keeper->pid), before);
+	keeper->ops->drop(keeper, 8); /* not held: no error */
+	assert_int_equal(keeper->held, 1);
+	keeper->ops->drop(keeper, 7);
+	keeper_end(keeper);
 }
 
 /* One message on a connection of its own, with so many descriptors. */
