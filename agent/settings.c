@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "dataplane/batch/split.h"
 #include "dataplane/batch/codec.h"
 #include "dataplane/batch/partitioner.h"
 
@@ -184,7 +185,8 @@ void sl_settings_memory_print(FILE *out, const struct sl_config *config)
 	sl_settings_arena(config, 0, &arena);
 	file_bytes = sl_arena_file_bytes(&arena);
 	beside_bytes = sl_arena_memory_bytes(&arena);
-	tables_bytes = sl_worker_memory_bytes(&worker);
+	tables_bytes = sl_worker_memory_bytes(&worker) +
+		       sl_splitter_memory_bytes(arena.batch_bytes_max, arena.batch_records_max);
 	fprintf(out, "# Of the data plane, for each of %" PRIu32 " workers:\n",
 		config->worker_count);
 	fprintf(out, "#   arena file with its tables  %14" PRIu64 " bytes\n", file_bytes);

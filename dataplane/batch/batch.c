@@ -288,8 +288,7 @@ int sl_batch_reject(struct sl_arena *a, uint32_t ring, uint64_t seq, int16_t err
 	return 0;
 }
 
-/* Closes the chain of an OPEN batch and freezes it. */
-static void chain_close(struct sl_arena *a, uint32_t batch)
+void sl_chain_close(struct sl_arena *a, uint32_t batch)
 {
 	struct sl_arena_batch *b = &a->batches[batch];
 	uint32_t chunk, crc = 0;
@@ -312,7 +311,7 @@ uint32_t sl_arena_rejects_resolve(struct sl_arena *a, uint32_t *out_batches, uin
 	while (count < max && a->reject_count > 0) {
 		uint32_t batch = a->rejects[--a->reject_count].batch;
 
-		chain_close(a, batch);
+		sl_chain_close(a, batch);
 		sl_life_store(&a->batches[batch], (struct sl_life){.state = SL_BATCH_RESOLVED,
 								   .pid_slot = SL_ARENA_PID_NONE});
 		out_batches[count++] = batch;
@@ -325,7 +324,7 @@ void sl_batch_seal(struct sl_arena *a, uint32_t batch)
 	struct sl_arena_batch *b = &a->batches[batch];
 
 	SL_ASSERT(sl_life_load(b).state == SL_BATCH_OPEN && sl_batch_records(a, batch) > 0);
-	chain_close(a, batch);
+	sl_chain_close(a, batch);
 	sl_life_store(b, (struct sl_life){.state = SL_BATCH_SEALED, .pid_slot = SL_ARENA_PID_NONE});
 }
 

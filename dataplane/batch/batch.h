@@ -65,6 +65,13 @@ static inline uint32_t sl_batch_records(const struct sl_arena *a, uint32_t batch
 	return sl_tail_records(atomic_load_explicit(&a->batches[batch].tail, memory_order_relaxed));
 }
 
+/* Number of its codec, 0 none; from SEALED. */
+static inline uint32_t sl_batch_codec(const struct sl_arena *a, uint32_t batch)
+{
+	return sl_chain_codec(
+		a->batches[batch].chain[sl_batch_life(a, batch).selector].bytes_codec);
+}
+
 /* Payload bytes as they are sent; from SEALED. */
 static inline uint32_t sl_batch_wire_bytes(const struct sl_arena *a, uint32_t batch)
 {

@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "dataplane/base/assert.h"
 #include "dataplane/base/error.h"
 #include "dataplane/client/sluice.h"
 #include "dataplane/shm/handshake.h"
@@ -177,8 +178,27 @@ int sl_ring_open_check(sluice_ring *ring);
 /* ring.c: a record without body. 0 or what sluice_send() may return. */
 int sl_ring_flush_record(sluice_ring *ring);
 
-/* settled.c */
-int sl_settled_mark(struct settled_map *map, uint64_t first_seq, uint64_t count);
+/* settled.c: all that sl_settled_mark() leaves. Marking twice is allowed. */
+int sl_settled_mark_slow(struct settled_map *map, uint64_t first_seq, uint64_t count);
+
+/*
+ * Records first_seq .. first_seq + count - 1 have their outcome. 0 or -ENOMEM. With keys a report
+ * names one record or two, so that what falls into one word of the window is done here.
+ */
+static inline int sl_settled_mark(struct settled_map *map, uint64_t first_seq, uint64_t count)
+{
+	uint64_t shift = first_seq % 64;
+	uint64_t *word;
+
+	if (SL_UNLIKELY(first_seq - map->floor_seq >= map->bits || count - 1 >= 64 - shift))
+		return sl_settled_mark_slow(map, first_seq, count);
+	word = &map->words[(first_seq & (map->bits - 1)) / 64];
+	*word |= (UINT64_MAX >> (64 - count)) << shift;
+	if (SL_LIKELY(*word != UINT64_MAX))
+		return 0;
+	return sl_settled_mark_slow(map, first_seq, count);
+}
+
 /* The first run of unsettled records before end_seq: false when there is none. */
 bool sl_settled_gap(const struct settled_map *map, uint64_t end_seq, uint64_t *first_seq,
 		    uint64_t *count);

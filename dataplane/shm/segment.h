@@ -70,6 +70,10 @@ int sl_segment_status_check(int fd, const struct sl_segment_geometry *geometry,
 int sl_segment_status_reopen(int fd, const struct sl_segment_geometry *geometry, int *read_write,
 			     struct sl_error *err);
 
+/* Another descriptor of our own S, to be given away: it can only be read with. The descriptor or
+ * -errno. */
+int sl_segment_read_only(int fd, struct sl_error *err);
+
 /*
  * Maps all of it, shared; not inherited by children (MADV_DONTFORK) and not part of core dumps.
  * *base is NULL on error.

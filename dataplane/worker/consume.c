@@ -350,7 +350,8 @@ static void turn_open(struct sl_worker *w)
 	if (w->turn_open)
 		return;
 	w->turn_open = true;
-	sl_arena_turn_begin(w->arena);
+	if (w->missing_rings == 0) /* else it would untag the evidence for theirs */
+		sl_arena_turn_begin(w->arena);
 }
 
 static uint32_t ring_consume(struct sl_worker *w, struct ring *ring)

@@ -12,15 +12,8 @@
 
 #include "dataplane/wire/error_code.h"
 
-struct partition *sl_partition_add(struct sl_worker *w, uint32_t topic, int32_t index)
+void sl_partition_init(struct partition *p, uint32_t topic, int32_t index, uint32_t slot)
 {
-	struct partition *p;
-	uint32_t slot;
-
-	if (w->partition_count == w->options.partitions_max ||
-	    sl_arena_partition_add(w->arena, w->topics[topic].slot, index, &slot) < 0)
-		return NULL;
-	p = &w->partitions[w->partition_count++];
 	*p = (struct partition){
 		.topic = topic,
 		.index = index,
@@ -36,6 +29,18 @@ struct partition *sl_partition_add(struct sl_worker *w, uint32_t topic, int32_t 
 		.next_ready = NONE,
 		.active_index = NONE,
 	};
+}
+
+struct partition *sl_partition_add(struct sl_worker *w, uint32_t topic, int32_t index)
+{
+	struct partition *p;
+	uint32_t slot;
+
+	if (w->partition_count == w->options.partitions_max ||
+	    sl_arena_partition_add(w->arena, w->topics[topic].slot, index, &slot) < 0)
+		return NULL;
+	p = &w->partitions[w->partition_count++];
+	sl_partition_init(p, topic, index, slot);
 	return p;
 }
 
@@ -126,12 +131,33 @@ void sl_sent_remove(struct sl_worker *w, struct partition *p, uint32_t batch)
 	p->sent_count--;
 }
 
+void sl_sent_replace(struct sl_worker *w, struct partition *p, uint32_t batch, uint32_t first, uint32_t last,
+		     uint32_t count)
+{
+	uint32_t b = p->sent_head;
+
+	if (b == batch) {
+		p->sent_head = first;
+	} else {
+		while (w->extras[b].link != batch)
+			b = w->extras[b].link;
+		w->extras[b].link = first;
+	}
+	if (p->sent_tail == batch)
+		p->sent_tail = last;
+	p->sent_count += count - 1;
+}
+
 /* May one more batch be in flight, by the rules above? */
 static bool window_open(const struct sl_worker *w, const struct partition *p)
 {
 	if (p->held || p->broker == NONE || p->gap_seq >= 0 || p->lost)
 		return false;
 	if (sl_partition_idempotent(w, p) && w->pid_slot == NONE)
+		return false;
+	/* Numbers of another producer id begin when nothing under the last one is open. */
+	if (p->sent_head != NONE && sl_batch_life(w->arena, p->sent_head).pid_slot != w->pid_slot &&
+	    sl_partition_idempotent(w, p))
 		return false;
 	if (p->in_flight == 0)
 		return true;
@@ -140,7 +166,8 @@ static bool window_open(const struct sl_worker *w, const struct partition *p)
 
 static bool resend_open(const struct partition *p)
 {
-	return !p->held && p->broker != NONE && (p->in_flight == 0 || p->warm);
+	/* Pieces of a batch that was cut may make more than five: a broker remembers no more. */
+	return !p->held && p->broker != NONE && (p->in_flight == 0 || (p->warm && p->in_flight < SENT_MAX));
 }
 
 static bool open_leaves(const struct sl_worker *w, const struct partition *p)

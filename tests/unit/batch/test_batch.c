@@ -295,10 +295,50 @@ static void test_full(void **state)
 	assert_int_equal(rc, -ENOSPC);
 	assert_int_equal(sl_arena_chunks_free(a), 0);
 	assert_int_equal(a->chunks_free, a->chunks_reserve);
-	assert_int_equal(a->chunks_reserve,
+	assert_int_equal(a->chunks_split,
 			 64 / 4 + 14); /* a batch, and a chunk for each level of a split */
+	assert_int_equal(a->chunks_reserve, a->chunks_split + a->chunk_count / 8);
 	assert_true(count >= 10 && opened > 1);
-	bytes = tail_make(tail, -1, 39000, 0);
+	sl_arena_destroy(a, false);
+}
+
+/* What new records cannot have is enough to compress, batch after batch, in an arena that stays
+ * full. */
+static void test_full_compresses(void **state)
+{
+	struct sl_arena *a = small_arena();
+	struct sl_codec *codec;
+	struct sl_batch_compression job;
+	static uint8_t tail[6000];
+	uint32_t bytes = tail_make(tail, 5, 5000, 0), batches[32], opened = 0, i;
+	struct sl_batch_record r = record(0, 0, tail, bytes);
+	uint64_t random = 5;
+
+	assert_int_equal(sl_codec_create(&codec, 1, SL_CODEC_LEVEL_DEFAULT, NULL), 0);
+	for (i = 0; i < 4000; i++) /* so that most of the size stays */
+		tail[100 + i] = (uint8_t)(sl_random_next(&random) >> 33);
+	while (opened < 32 && sl_batch_open(a, 0, base_ts, 0, &batches[opened]) == 0) {
+		opened++;
+		while (sl_batch_append(a, batches[opened - 1], &r) == 0)
+			r.seq++;
+	}
+	assert_int_equal(sl_arena_chunks_free(a), 0);
+	assert_true(opened > 2);
+	for (i = 0; i < opened; i++) {
+		uint32_t hog; /* takes what the compression before it gave back */
+
+		while (sl_batch_open(a, 0, base_ts, 0, &hog) == 0)
+			;
+		if (sl_batch_records(a, batches[i]) == 0)
+			continue;
+		sl_batch_compress_begin(a, batches[i], codec, &job);
+		while (sl_batch_compress_step(a, &job) == 1)
+			;
+		assert_int_equal(sl_batch_life(a, batches[i]).selector,
+				 1); /* the compressed chain */
+		check(a, false);
+	}
+	sl_codec_destroy(codec);
 	sl_arena_destroy(a, false);
 }
 
@@ -543,6 +583,7 @@ int main(void)
 		cmocka_unit_test(test_fill),
 		cmocka_unit_test(test_fill_large),
 		cmocka_unit_test(test_fill_compressed),
+		cmocka_unit_test(test_full_compresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
