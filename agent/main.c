@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "agent/memory.h"
 #include "agent/admission.h"
 #include "agent/agent.h"
 #include "agent/arena_open.h"
@@ -351,7 +352,7 @@ int main(int argc, char **argv)
 	if (self.options.check || self.options.dump) {
 		if (self.options.dump) {
 			sl_config_dump(stdout, config);
-			sl_settings_memory_print(stdout, config);
+			sl_memory_print(stdout, config);
 		}
 		sl_config_free(config);
 		return SL_EXIT_OK;

@@ -88,7 +88,7 @@ void sl_agent_segment_release(struct sl_agent *agent, uint32_t index)
 		agent->dropped_gone += ring_dropped(segment, r);
 	for (uint32_t r = 0; r < segment->geometry.ring_count; r++)
 		agent->workers[segment->worker[r]].ring_count--;
-	agent->admission->mapped_bytes -= sl_segment_data_bytes(&segment->geometry);
+	agent->admission->mapped_bytes -= sl_segment_bytes(&segment->geometry);
 	if (segment->data)
 		sl_segment_unmap(segment->data, sl_segment_data_bytes(&segment->geometry));
 	if (segment->status)

@@ -56,7 +56,7 @@ static int limits_check(const struct sl_agent *agent, uid_t uid,
 		return sl_error_set(&refusal->err, -E2BIG,
 				    "%u report slots asked for, at most %u are granted",
 				    geometry->report_slots, config->report_slots_max);
-	return sl_admission_room(agent, uid, sl_segment_data_bytes(geometry), &refusal->err);
+	return sl_admission_room(agent, uid, sl_segment_bytes(geometry), &refusal->err);
 }
 
 static int32_t place_find(const struct sl_agent *agent)
@@ -151,7 +151,7 @@ static int segment_begin(struct sl_agent *agent, uint32_t client_index,
 	memcpy(segment->name, client->name, sizeof(segment->name));
 	memcpy(segment->client_id, open->client_id, sizeof(segment->client_id));
 	memcpy(segment->report_mode, open->report_mode, sizeof(segment->report_mode));
-	agent->admission->mapped_bytes += sl_segment_data_bytes(&geometry);
+	agent->admission->mapped_bytes += sl_segment_bytes(&geometry);
 	refusal->code = SL_REFUSE_INTERNAL;
 	*out = segment;
 	return 0;

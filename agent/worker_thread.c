@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/settings.h"
+#include "agent/thread.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/batch/arena.h"
 #include "dataplane/shm/wake.h"
@@ -206,7 +207,7 @@ static void *thread_main(void *arg)
 
 static int thread_start(struct sl_worker_thread *thread, struct sl_error *err)
 {
-	int rc = pthread_create(&thread->thread, NULL, thread_main, thread);
+	int rc = sl_thread_create(&thread->thread, thread_main, thread);
 
 	if (rc != 0)
 		return sl_error_set(err, -rc, "start a thread: %s", strerror(rc));

@@ -133,6 +133,15 @@ static inline struct ring_cold *ring_cold(const sluice_ring *ring)
 	return (struct ring_cold *)(void *)((uint8_t *)(uintptr_t)ring + SL_SHM_PAGE_BYTES);
 }
 
+/*
+ * Is it time to look for the agent? Also when the next look lies further away than it was ever put:
+ * then the wall clock, which a record's timestamp needs anyway, was set back.
+ */
+static inline bool ring_look_due(const sluice_ring *ring, uint64_t now_ms)
+{
+	return ring->look_ms - now_ms - 1 >= CLIENT_LOOK_MS;
+}
+
 /* options.c: the defaults filled in and checked. */
 int sl_client_options(const struct sluice_options *given, struct sluice_options *out,
 		      struct sl_error *err);

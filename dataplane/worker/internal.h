@@ -83,6 +83,7 @@ struct ring {
 	bool draining;
 	bool resumed;  /* began under an earlier agent: its topics are bound anew */
 	bool dead;     /* its application is gone: reports are discarded */
+	uint64_t reset_seq; /* not 0: all before it is unknown, and there was no room yet to say so */
 	bool parked;   /* its report slots are full */
 	bool waits_topic, waits_arena; /* its next record needs metadata, or room */
 	bool touched;  /* something to tell the application at the end of this turn */
@@ -309,6 +310,8 @@ void sl_segment_wake_fd(struct sl_worker *w, uint32_t segment, uint32_t ring, in
 void sl_segment_bind(struct sl_worker *w, uint32_t segment, uint32_t slot, uint32_t topic);
 void sl_segments_check_gone(struct sl_worker *w);
 void sl_ring_touch(struct sl_worker *w, struct ring *ring);
+/* Tells the ring that all before reset_seq is unknown unless it was reported. There is room. */
+void sl_ring_reset_tell(struct ring *ring);
 void sl_ring_poison(struct sl_worker *w, struct ring *ring, enum sl_poison code);
 void sl_rings_stop(struct sl_worker *w);
 bool sl_rings_drained(const struct sl_worker *w);

@@ -164,10 +164,13 @@ static bool window_open(const struct sl_worker *w, const struct partition *p)
 	return p->warm && sl_partition_idempotent(w, p) && p->sent_count < SENT_MAX;
 }
 
-static bool resend_open(const struct partition *p)
+static bool resend_open(const struct sl_worker *w, const struct partition *p)
 {
-	/* Pieces of a batch that was cut may make more than five: a broker remembers no more. */
-	return !p->held && p->broker != NONE && (p->in_flight == 0 || (p->warm && p->in_flight < SENT_MAX));
+	if (p->held || p->broker == NONE)
+		return false;
+	/* Pieces of a batch that was cut may make more than five: a broker remembers no more. Without sequences it would
+	 * take a later piece though an earlier one has to be cut again. */
+	return p->in_flight == 0 || (p->warm && sl_partition_idempotent(w, p) && p->in_flight < SENT_MAX);
 }
 
 static bool open_leaves(const struct sl_worker *w, const struct partition *p)
@@ -178,7 +181,7 @@ static bool open_leaves(const struct sl_worker *w, const struct partition *p)
 bool sl_partition_can_send(const struct sl_worker *w, const struct partition *p)
 {
 	if (p->in_flight < p->sent_count)
-		return resend_open(p);
+		return resend_open(w, p);
 	if (!window_open(w, p))
 		return false;
 	return p->ready_head != NONE || (!w->topics[p->topic].settings.codec && open_leaves(w, p));

@@ -219,6 +219,8 @@ static void rings_unpark(struct sl_worker *w)
 			continue;
 		ring->parked = !room_for_report(w, ring);
 		w->parked_count += ring->parked;
+		if (!ring->parked && ring->reset_seq != 0 && !ring->dead)
+			sl_ring_reset_tell(ring);
 	}
 }
 

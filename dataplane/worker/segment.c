@@ -14,18 +14,19 @@ static uint32_t ring_free_index(const struct sl_worker *w)
 	return NONE;
 }
 
-static void ring_reset_tell(struct ring *ring, uint64_t first_seq)
+void sl_ring_reset_tell(struct ring *ring)
 {
 	struct sl_report *entry = &ring->reports[ring->report_write_pos & (ring->report_slots - 1)];
 
 	*entry = (struct sl_report){
-		.first_seq = first_seq,
+		.first_seq = ring->reset_seq,
 		.base_offset = -1,
 		.partition = -1,
 		.topic_slot = UINT16_MAX,
 		.outcome = SL_OUTCOME_UNKNOWN,
 		.kind = SL_REPORT_KIND_RESET,
 	};
+	ring->reset_seq = 0;
 	ring->report_write_pos++;
 	atomic_store_explicit(&ring->page->report_write_pos, ring->report_write_pos, memory_order_release);
 }
@@ -34,7 +35,7 @@ static void ring_reset_tell(struct ring *ring, uint64_t first_seq)
  * A ring whose application came back from an agent that died: positions come from the control thread, counters from S,
  * bounded by what they may be. What the old agent had taken and not reported is unknown.
  */
-static void ring_resume(struct ring *ring, uint64_t start_seq, bool reset)
+static void ring_resume(struct sl_worker *w, struct ring *ring, uint64_t start_seq, bool reset)
 {
 	uint64_t settled = atomic_load_explicit(&ring->page->settled_count, memory_order_relaxed);
 	uint64_t read = atomic_load_explicit(&ring->app->report_read_pos, memory_order_relaxed);
@@ -51,9 +52,13 @@ static void ring_resume(struct ring *ring, uint64_t start_seq, bool reset)
 		return;
 	ring->unknown += start_seq - ring->settled;
 	ring->settled = start_seq;
-	/* A full report ring has no room for the entry; the counts tell it all the same. */
-	if (ring->report_write_pos - ring->report_read_pos < ring->report_slots)
-		ring_reset_tell(ring, start_seq);
+	ring->reset_seq = start_seq;
+	if (ring->report_write_pos - ring->report_read_pos < ring->report_slots) {
+		sl_ring_reset_tell(ring);
+	} else { /* it is told when the application has read some of what is there */
+		ring->parked = true;
+		w->parked_count++;
+	}
 }
 
 static void ring_init(struct ring *ring, const struct sl_worker_segment *object, uint32_t segment, uint32_t index,
@@ -113,8 +118,9 @@ static bool ring_add(struct sl_worker *w, uint32_t segment, uint32_t index)
 	ring = &w->rings[free_index];
 	ring_init(ring, object, segment, index, slot);
 	reader_init(ring, object, object->start_pos[index], object->start_seq[index]);
-	if (object->start_seq[index] > 0 || object->start_pos[index] > 0) {
-		ring_resume(ring, object->start_seq[index], object->reset[index]);
+	/* An agent that died before it consumed anything left both at 0: its ring is a resumed one all the same. */
+	if (object->reset[index] || object->start_seq[index] > 0 || object->start_pos[index] > 0) {
+		ring_resume(w, ring, object->start_seq[index], object->reset[index]);
 		sl_arena_ring_cursor_store(w->arena, slot, ring->reader.read_pos, ring->reader.next_seq);
 	}
 	ring_begin(w, ring);

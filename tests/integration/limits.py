@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from sluice import SECONDS, SLUICE, Agent, Devbroker, Place, check, expect, run, until
+from sluice import SECONDS, SLUICE, SLUICED, Agent, Devbroker, Place, check, expect, run, until
 
 IDLE_APPLICATIONS = 100
 IDLE_CPU_SHARE_MAX = 0.001  # a clock tick is 10 ms: of 10 s, one tick may be counted, and one more is its neighbour's
@@ -89,9 +89,54 @@ def overhead(place):
     return "; ".join(told)
 
 
+def resident_peak(pid):
+    """Bytes that were resident at most, memory shared with applications included."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))) << 10
+
+
+def promised(agent):
+    """The last line of --dump-config."""
+    text = subprocess.run([SLUICED, "-c", agent.file, "--dump-config"], capture_output=True, text=True, check=True).stdout
+    words = text.splitlines()[-1].split()
+    expect("the sum's line", ["#", "in", "all", "bytes"], words[:3] + words[4:])
+    return int(words[3])
+
+
+def filled(place, workers, **settings):
+    """Everything full at once: arenas, the rings of eight applications and their reports, while no broker is there."""
+    applications, count = 8, 400_000
+    broker = Devbroker(place, "-t", "full:12")
+    agent = Agent(place, broker.bootstrap, {
+        "workers": workers, "arena.bytes": "32MiB", "rings.bytes.total": "24MiB", "quota.uid.bytes": "24MiB",
+        "linger.ms": 1, "delivery.timeout.ms": 600000, **settings}).start()
+    agent.produce("full", b"once\n")
+    broker.stop()
+    senders = [place.spawn([SLUICE, "bench", "-s", agent.socket, "-t", "full", "-n", count, "--key-bytes", 16],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+               for _ in range(applications)]
+    until("the arenas are full", lambda: all(one["arena_full"] > 0 for one in agent.status()["workers"]),
+          step=0.2)
+    time.sleep(1)  # the rings fill behind them
+    broker.start()
+    expect("senders that ended well", [0] * applications, [sender.wait(60) for sender in senders])
+    peak, total = resident_peak(agent.child.pid), promised(agent)
+    agent.stop()
+    check(f"resident with {len(workers)} workers", peak <= total, f"{peak >> 20} MiB, {total >> 20} MiB were promised")
+    return f"{peak / 2**20:.0f} of {total / 2**20:.0f} MiB with {len(workers)} worker(s)"
+
+
+def memory(place):
+    """The kernel's count of the agent's memory stays within what --dump-config adds up."""
+    told = [filled(place, [{"core": "any"}], **{"compression.type": "lz4"})]
+    place.end_all()
+    told.append(filled(place, [{"core": "any"}] * 2))
+    return ", ".join(told)
+
+
 def main():
     with Place() as place:
-        return run([idle, overhead], place)
+        return run([idle, overhead, memory], place)
 
 
 if __name__ == "__main__":
