@@ -68,7 +68,7 @@ def queued_bytes(place, key_bytes):
     until("the first record is gone", lambda: chunks_taken(agent) == before)
     broker.kill()
     count = 300_000
-    place.spawn([SLUICE, "bench", "-s", agent.socket, "-t", "overhead", "-n", count, "-b", VALUE_BYTES, "--key-bytes",
+    place.spawn([SLUICE, "bench", "-s", agent.socket, "-t", "overhead", "-n", count, "-b", VALUE_BYTES, "--no-stamp", "--key-bytes",
                  key_bytes], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until("all records wait", lambda: agent.ledger()["queued"] == count, step=0.2)
     expect("queued at the worker", count, agent.counter("queued"))
@@ -112,7 +112,8 @@ def filled(place, workers, **settings):
         "linger.ms": 1, "delivery.timeout.ms": 600000, **settings}).start()
     agent.produce("full", b"once\n")
     broker.stop()
-    senders = [place.spawn([SLUICE, "bench", "-s", agent.socket, "-t", "full", "-n", count, "--key-bytes", 16],
+    senders = [place.spawn([SLUICE, "bench", "-s", agent.socket, "-t", "full", "-n", count, "--key-bytes", 16,
+                           "--no-stamp"],
                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                for _ in range(applications)]
     until("the arenas are full", lambda: all(one["arena_full"] > 0 for one in agent.status()["workers"]),
