@@ -29,7 +29,8 @@ struct sl_arena_options {
 /* Beside each batch, of the chain that is being written. The arena's own. */
 struct sl_batch_link {
 	uint32_t last_chunk;
-	uint32_t chunks_left; /* that the batch may still take; UINT32_MAX: no limit of its own */
+	uint32_t chunks_left; /* that the batch may still take; UINT32_MAX: no limit of its own; 0
+				 after a load, so that it ends with its last chunk */
 };
 
 struct sl_arena_reject {

@@ -627,7 +627,7 @@ static pid_t old_keeper_begin(void)
 	assert_int_equal(bind(sock, (const struct sockaddr *)&at, sizeof(at)), 0);
 	assert_int_equal(listen(sock, 4), 0);
 	pid = fork();
-	for (; pid == 0;) {
+	while (pid == 0) {
 		int peer = accept(sock, NULL, NULL);
 		struct pollfd polled = {.fd = peer, .events = POLLIN};
 		struct sl_keeper_packet packet;
