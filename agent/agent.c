@@ -29,7 +29,7 @@ int sl_agent_init(struct sl_agent *agent, const struct sl_agent_options *options
 	agent->log.level_max = (enum sl_log_level)options->config->log_level;
 	sl_timers_init(&agent->timers);
 	agent->workers = calloc(SL_CONFIG_WORKERS_MAX, sizeof(*agent->workers));
-	agent->keeper = sl_keeper_none();
+	agent->keeper = sl_keeper_none("it was not opened");
 	if (!agent->workers || !agent->keeper || sl_cluster_init(agent) < 0 ||
 	    sl_topics_init(agent) < 0 || sl_reconnect_init(agent) < 0 ||
 	    sl_refresh_init(agent) < 0) {

@@ -14,6 +14,7 @@
 #include "agent/agent.h"
 #include "agent/client.h"
 #include "agent/dispatch.h"
+#include "agent/keeper_use.h"
 #include "agent/retry.h"
 #include "agent/routes.h"
 #include "agent/segment.h"
@@ -221,6 +222,11 @@ static void event_handle(struct sl_control *control, uint64_t data)
 		break;
 	case SL_SOURCE_PROCESS:
 		sl_agent_segment_process_ended(control->agent, index, generation);
+		break;
+	case SL_SOURCE_KEEPER:
+		/* An event that lay behind the one that already found it lost. */
+		if (control->agent->keeper->watch_fd >= 0)
+			sl_agent_keeper_lost(control->agent);
 		break;
 	}
 }

@@ -28,6 +28,7 @@ enum sl_control_source {
 	SL_SOURCE_LISTENER,
 	SL_SOURCE_CLIENT,
 	SL_SOURCE_PROCESS, /* pidfd of a segment's application */
+	SL_SOURCE_KEEPER,  /* it never speaks unasked: it is lost */
 };
 
 /* Real time: epoll, eventfd, signals. listen_fd may be -1. Signals TERM, INT and HUP must be

@@ -15,6 +15,7 @@
 #include "agent/arena_open.h"
 #include "agent/control.h"
 #include "agent/dispatch.h"
+#include "agent/keeper_use.h"
 #include "agent/notify.h"
 #include "agent/options.h"
 #include "agent/reload.h"
@@ -32,6 +33,7 @@ struct daemon {
 	struct sl_config_source source;
 	struct sl_agent agent;
 	struct sl_runtime_dir dir;
+	struct sl_keeper_options keeper;
 	struct sl_control *control;
 	struct sl_crash_loop crash_loop;
 	struct sl_arena *loaded[SL_CONFIG_WORKERS_MAX]; /* by worker; NULL: a new one */
@@ -199,10 +201,16 @@ static void resolver_notify(void *ctx)
 static int start(struct daemon *self, struct sl_error *err)
 {
 	struct sl_agent *agent = &self->agent;
-	int rc = sl_runtime_dir_open(&self->dir, agent->config->runtime_dir, err);
+	int rc = sl_runtime_dir_take(&self->dir, agent->config->runtime_dir, err);
 
+	self->keeper.private_path = self->dir.private_path;
+	if (rc == 0)
+		rc = sl_agent_keeper_begin(agent, &self->dir, &self->keeper, err);
 	if (rc == 0)
 		rc = sl_control_create(agent, self->dir.listen_fd, &self->control, err);
+	if (rc == 0 && agent->keeper->watch_fd >= 0)
+		rc = sl_control_watch(self->control, agent->keeper->watch_fd, SL_SOURCE_KEEPER, 0,
+				      0);
 	if (rc == 0)
 		rc = sl_resolver_create(&self->resolver, resolver_notify, self->control, err);
 	if (rc == 0)
@@ -298,6 +306,7 @@ static int finish(struct daemon *self, bool started)
 	workers_free(self);
 	sl_control_destroy(self->control);
 	sl_runtime_dir_close(&self->dir);
+	self->agent.keeper->ops->goodbye(self->agent.keeper);
 	sl_agent_fini(&self->agent);
 	sl_config_free(config);
 	return code;
@@ -358,6 +367,9 @@ int main(int argc, char **argv)
 		return SL_EXIT_OK;
 	}
 	self.random_state = sl_random_seed() | 1;
+	/* The words of a command line lie behind each other. */
+	self.keeper.title = argv[0];
+	self.keeper.title_bytes = (size_t)(argv[argc - 1] - argv[0]) + strlen(argv[argc - 1]) + 1;
 	signals_block();
 	descriptors_raise();
 	return agent_run(&self, config);

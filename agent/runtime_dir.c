@@ -126,7 +126,7 @@ static int paths_make(struct sl_runtime_dir *dir, const char *path, struct sl_er
 	return 0;
 }
 
-int sl_runtime_dir_open(struct sl_runtime_dir *dir, const char *path, struct sl_error *err)
+int sl_runtime_dir_take(struct sl_runtime_dir *dir, const char *path, struct sl_error *err)
 {
 	int rc;
 
@@ -141,18 +141,66 @@ int sl_runtime_dir_open(struct sl_runtime_dir *dir, const char *path, struct sl_
 		rc = folder_settle(dir->private_path, 0700, err);
 	if (rc == 0)
 		rc = lock_take(dir, err);
-	if (rc == 0) {
-		rc = listener_open(dir, err);
-		if (rc == 0)
-			return 0;
-	}
-	if (dir->listen_fd >= 0)
-		close(dir->listen_fd);
-	if (dir->lock_fd >= 0)
+	if (rc < 0 && dir->lock_fd >= 0) {
 		close(dir->lock_fd);
-	dir->listen_fd = -1;
-	dir->lock_fd = -1;
+		dir->lock_fd = -1;
+	}
 	return rc;
+}
+
+/* It listens at our path, and that path leads to it. */
+static bool is_ours(const struct sl_runtime_dir *dir, const struct sl_keeper_listener *earlier)
+{
+	struct sockaddr_un at = {0};
+	socklen_t bytes = sizeof(at);
+	struct stat st;
+
+	return getsockname(earlier->fd, (struct sockaddr *)&at, &bytes) == 0 &&
+	       at.sun_family == AF_UNIX &&
+	       strncmp(at.sun_path, dir->socket_path, sizeof(at.sun_path)) == 0 &&
+	       lstat(dir->socket_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	       st.st_dev == earlier->dev && st.st_ino == earlier->ino;
+}
+
+int sl_runtime_dir_listen(struct sl_runtime_dir *dir, const struct sl_keeper_listener *earlier,
+			  struct sl_error *err)
+{
+	int rc;
+
+	if (earlier && is_ours(dir, earlier)) {
+		dir->listen_fd = earlier->fd;
+		return 0;
+	}
+	if (earlier)
+		close(earlier->fd);
+	rc = listener_open(dir, err);
+	if (rc < 0 && dir->listen_fd >= 0) {
+		close(dir->listen_fd);
+		dir->listen_fd = -1;
+	}
+	return rc;
+}
+
+int sl_runtime_dir_open(struct sl_runtime_dir *dir, const char *path, struct sl_error *err)
+{
+	int rc = sl_runtime_dir_take(dir, path, err);
+
+	if (rc == 0) {
+		rc = sl_runtime_dir_listen(dir, NULL, err);
+		if (rc < 0)
+			sl_runtime_dir_close(dir);
+	}
+	return rc;
+}
+
+int sl_runtime_dir_listener(const struct sl_runtime_dir *dir, struct sl_keeper_listener *out)
+{
+	struct stat st;
+
+	if (lstat(dir->socket_path, &st) < 0)
+		return -errno;
+	*out = (struct sl_keeper_listener){dir->listen_fd, st.st_dev, st.st_ino};
+	return 0;
 }
 
 void sl_runtime_dir_unlisten(struct sl_runtime_dir *dir)

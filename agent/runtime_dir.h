@@ -7,6 +7,7 @@
 #ifndef SL_AGENT_RUNTIME_DIR_H
 #define SL_AGENT_RUNTIME_DIR_H
 
+#include "agent/keeper.h"
 #include "dataplane/base/error.h"
 
 enum { SL_PATH_BYTES = 256 };
@@ -20,11 +21,26 @@ struct sl_runtime_dir {
 };
 
 /*
- * Makes what is missing, takes the lock and listens. -EADDRINUSE: a living agent has it, with its
- * pid in the text; -EPERM: the folder belongs to another user; -ENAMETOOLONG; others as the system
- * says.
+ * Makes what is missing and takes the lock; nobody can connect yet. -EADDRINUSE: a living agent has
+ * it, with its pid in the text; -EPERM: the folder belongs to another user; -ENAMETOOLONG; others
+ * as the system says.
  */
+int sl_runtime_dir_take(struct sl_runtime_dir *dir, const char *path, struct sl_error *err);
+
+/*
+ * Listens. With the socket of an earlier agent (NULL: there is none) that still has its file, it
+ * goes on listening there, so whoever connected meanwhile is served; its descriptor moves in any
+ * case. 0 or -errno; on error the dir is as before.
+ */
+int sl_runtime_dir_listen(struct sl_runtime_dir *dir, const struct sl_keeper_listener *earlier,
+			  struct sl_error *err);
+
+/* Both of the above. */
 int sl_runtime_dir_open(struct sl_runtime_dir *dir, const char *path, struct sl_error *err);
+
+/* The socket with its file, as a keeper is given it; the descriptor stays the dir's. 0 or -errno.
+ */
+int sl_runtime_dir_listener(const struct sl_runtime_dir *dir, struct sl_keeper_listener *out);
 
 /* Stops listening: later connects fail. The folder stays the agent's. */
 void sl_runtime_dir_unlisten(struct sl_runtime_dir *dir);

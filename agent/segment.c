@@ -11,6 +11,7 @@
 #include "agent/admission.h"
 #include "agent/agent.h"
 #include "agent/control.h"
+#include "agent/keeper_use.h"
 
 #define PROCESS_CHECK_FIRST_NS (100 * SL_NS_PER_MS)
 
@@ -128,7 +129,6 @@ void sl_agent_segment_added(struct sl_agent *agent, uint32_t worker, uint32_t in
 {
 	struct sl_agent_segment *segment = segment_of(agent, index);
 	int fds[SL_KEEPER_FDS] = {segment->data_fd, segment->status_fd};
-	int rc;
 
 	segment->wait_mask &= ~(UINT64_C(1) << worker);
 	segment->no_room = segment->no_room || !ok;
@@ -139,10 +139,9 @@ void sl_agent_segment_added(struct sl_agent *agent, uint32_t worker, uint32_t in
 		not_added(agent, index);
 		return;
 	}
-	rc = segment->kept ? 0 : agent->keeper->ops->keep(agent->keeper, segment->id, fds);
-	if (rc < 0)
-		SL_LOG(&agent->log, SL_LOG_ERROR, "keep_failed", SL_N("segment", index),
-		       SL_T("error", strerror(-rc)));
+	/* One that cannot be kept is opened all the same: an agent without a keeper serves too. */
+	if (!segment->kept)
+		sl_agent_keep(agent, segment->id, fds);
 	if (segment->client >= 0) {
 		SL_LOG(&agent->log, SL_LOG_INFO, "application_opened", SL_N("pid", segment->pid),
 		       SL_N("uid", segment->uid), SL_T("name", segment->name),
@@ -168,7 +167,7 @@ void sl_agent_segment_gone(struct sl_agent *agent, uint32_t worker, uint32_t ind
 	SL_LOG(&agent->log, SL_LOG_INFO, "application_closed", SL_N("pid", segment->pid),
 	       SL_N("uid", segment->uid), SL_T("name", segment->name), SL_N("segment", index),
 	       SL_T("reason", segment->dead ? "died" : "closed"));
-	agent->keeper->ops->drop(agent->keeper, segment->id);
+	sl_agent_keep_drop(agent, segment->id);
 	sl_agent_segment_release(agent, index);
 	if (client >= 0)
 		sl_agent_client_closed(agent, (uint32_t)client);

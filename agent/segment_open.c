@@ -14,6 +14,7 @@
 #include "agent/admission.h"
 #include "agent/agent.h"
 #include "agent/control.h"
+#include "agent/keeper_use.h"
 
 static const char status_magic[8] = {'S', 'L', 'U', 'I', 'C', 'E', '-', 'S'};
 
@@ -584,9 +585,9 @@ static int kept_adopt(struct sl_agent *agent, const struct sl_keeper_kept *kept,
 
 void sl_agent_segments_kept(struct sl_agent *agent)
 {
-	uint32_t max = agent->admission->segments_max;
-	struct sl_keeper_kept *kept = calloc(max, sizeof(*kept));
-	int count = kept ? agent->keeper->ops->list(agent->keeper, kept, max) : -ENOMEM;
+	struct sl_keeper_kept *kept = calloc(SL_KEEPER_ENTRIES_MAX, sizeof(*kept));
+	int count = kept ? agent->keeper->ops->list(agent->keeper, kept, SL_KEEPER_ENTRIES_MAX)
+			 : -ENOMEM;
 
 	for (int i = 0; i < count; i++) {
 		struct sl_known_segment *known =
@@ -605,7 +606,7 @@ void sl_agent_segments_kept(struct sl_agent *agent)
 			close(kept[i].fds[0]);
 			close(kept[i].fds[1]);
 		}
-		agent->keeper->ops->drop(agent->keeper, kept[i].id);
+		sl_agent_keep_drop(agent, kept[i].id);
 	}
 	free(kept);
 }

@@ -295,6 +295,14 @@ static void put_process(struct sl_json *json)
 	sl_json_end(json);
 }
 
+static void put_keeper(const struct sl_keeper *keeper, struct sl_json *json)
+{
+	sl_json_text(json, "keeper", keeper->ops->name);
+	sl_json_u64(json, "keeper_held", keeper->held);
+	sl_json_i64(json, "keeper_pid", keeper->pid);
+	sl_json_text(json, "keeper_note", keeper->reason[0] ? keeper->reason : NULL);
+}
+
 static void put_ledger(const struct sl_agent *agent, struct sl_json *json)
 {
 	struct sl_ledger ledger;
@@ -322,7 +330,7 @@ char *sl_status_json(struct sl_agent *agent, size_t *bytes)
 	sl_json_u64(&json, "uptime_ms",
 		    (sl_agent_now_ns(agent) - agent->started_ns) / SL_NS_PER_MS);
 	sl_json_u64(&json, "epoch", agent->epoch);
-	sl_json_text(&json, "keeper", agent->keeper->ops->name);
+	put_keeper(agent->keeper, &json);
 	put_cluster(agent, &json);
 	sl_json_array(&json, "topics");
 	for (uint32_t i = 0; i < agent->topics.count; i++)

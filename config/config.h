@@ -67,6 +67,7 @@ enum sl_config_uring_feature {
 enum {
 	SL_CONFIG_CORE_ANY = -1, /* a worker that is not pinned */
 	SL_CONFIG_WORKERS_MAX = 64,
+	SL_CONFIG_SEGMENTS_MAX = 4096, /* what a keeper must have room for */
 	SL_CONFIG_ENDPOINTS_MAX = 64,
 	SL_CONFIG_TOPIC_RULES_MAX = 1024,
 	SL_CONFIG_ALLOW_MAX = 256,

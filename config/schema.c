@@ -223,7 +223,7 @@ const struct sl_config_row sl_config_rows[] = {
 	{"quota.uid.bytes", SIZE, GLOBAL(quota_uid_bytes), .standard = "1GiB",
 	 RANGE(64 * KIB, 4 * TIB), .reload = true, .help = "Rings of the applications of one user"},
 	{"segments.max", .type = SL_CONFIG_COUNT, GLOBAL(segments_max), .standard = "256",
-	 RANGE(1, 4096), .help = "Applications that may be attached at a time"},
+	 RANGE(1, SL_CONFIG_SEGMENTS_MAX), .help = "Applications that may be attached at a time"},
 	{"segment.rings.max", .type = SL_CONFIG_COUNT, GLOBAL(segment_rings_max), .standard = "64",
 	 RANGE(1, 4095), .reload = true, .help = "Rings (producing threads) of one application"},
 	{"report.slots", .type = SL_CONFIG_COUNT, GLOBAL(report_slots), .standard = "4096",

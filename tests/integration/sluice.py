@@ -12,6 +12,7 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -64,6 +65,24 @@ def until(what, ready, seconds=WAIT_S, step=0.02):
         time.sleep(step)
 
 
+def keeper_pid(path):
+    """Whose process listens on a keeper's socket; 0: nobody's."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+        try:
+            sock.connect(str(path))
+        except OSError:
+            return 0
+        return struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+
+
+def keeper_end(path):
+    """An agent that was killed leaves its keeper, which holds what the applications had."""
+    pid = keeper_pid(path)
+    if pid:
+        os.kill(pid, signal.SIGTERM)
+        until("the keeper has ended", lambda: keeper_pid(path) == 0, seconds=5)
+
+
 class Place:
     """A folder and the processes begun in it; leaving it ends them all, those that hang with SIGKILL."""
 
@@ -91,6 +110,8 @@ class Place:
                 child.kill()
                 child.wait()
         self.children = []
+        for path in self.folder.glob("*/run/private/keeper*.sock"):
+            keeper_end(path)
 
     def new(self, name):
         self.count += 1

@@ -76,6 +76,35 @@ static void test_makes_everything(void **state)
 	assert_int_equal(access(dir.socket_path, F_OK), -1);
 }
 
+/* The socket of a dead agent is used on, unless its file is another one by now. */
+static void test_goes_on_with_an_earlier_socket(void **state)
+{
+	struct sl_runtime_dir first, second;
+	struct sl_keeper_listener listener, now;
+	struct sl_error err = {0};
+	int kept;
+
+	assert_int_equal(sl_runtime_dir_open(&first, path, &err), 0);
+	assert_int_equal(sl_runtime_dir_listener(&first, &listener), 0);
+	kept = listener.fd = dup(listener.fd);
+	close(first.listen_fd); /* it died: the file stays */
+	close(first.lock_fd);
+	assert_int_equal(sl_runtime_dir_take(&second, path, &err), 0);
+	assert_int_equal(sl_runtime_dir_listen(&second, &listener, &err), 0);
+	assert_int_equal(second.listen_fd, kept);
+	assert_int_equal(can_connect(second.socket_path), 0);
+	assert_int_equal(sl_runtime_dir_listener(&second, &now), 0);
+	assert_true(now.ino == listener.ino && now.dev == listener.dev);
+
+	listener.fd = dup(kept);
+	listener.ino++;
+	close(second.listen_fd);
+	second.listen_fd = -1;
+	assert_int_equal(sl_runtime_dir_listen(&second, &listener, &err), 0);
+	assert_int_equal(can_connect(second.socket_path), 0);
+	sl_runtime_dir_close(&second);
+}
+
 static void test_living_agent_is_respected(void **state)
 {
 	struct sl_runtime_dir first, second;
@@ -140,6 +169,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_makes_everything, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_goes_on_with_an_earlier_socket, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_living_agent_is_respected, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dead_agent_is_replaced, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refuses_what_is_not_its_own, setup, teardown),
