@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goal: `sluice verify` calls clean what is clean and finds what was lost, doubled or left undecided, on real streams.
 
-Method: stamped streams through an agent into devbroker, which loses and doubles for real, and into one real Kafka.
+Method: stamped streams through an agent into devbroker, which loses and doubles for real, and into one real Kafka;
+and topics made anew from their own records with one of them changed.
 """
 import json
 import re
@@ -13,6 +14,7 @@ import time
 from sluice import SLUICE, Agent, Devbroker, Kafka, Place, all_persisted, check, expect, read_kcat, run, until
 
 VERIFY_S = 60
+LIED = 5000
 
 
 def verify(agent, journals, topic, *options):
@@ -80,6 +82,127 @@ def doubled(place):
     return f"{len(rows) - 20_000} of {len(rows)}"
 
 
+def lie(place, kind):
+    """One batch of many, acknowledged, and not treated as was said."""
+    journals = place.new("journals")
+    broker = Devbroker(place, "-t", "lied:1", "--fault", f"lie:{kind}:0.2:1", "--seed", 5)
+    agent = Agent(place, broker.bootstrap, {"batch.size": 4096}).start()
+    expect("bench", 0, bench(place, agent, journals, "lied", "-n", LIED, "--keys", 4).wait(60))
+    code, verdict = verify(agent, journals, "lied")
+    agent.stop()
+    expect(f"after {kind}: {verdict}", (1, 0), (code, sum(verdict["undecided"].values())))
+    return verdict
+
+
+def lying_broker(place):
+    """A broker that acknowledges a batch and loses, doubles or swaps it."""
+    verdict = lie(place, "lose")
+    expect("of a lost batch", {"lost": LIED - verdict["records"]}, defects(verdict))
+    place_of = verdict["defects"]["lost"]
+    check("the loss has a place", place_of["count"] > 0 and place_of["topic"] == "lied" and place_of["offset"] >= 0)
+    verdict = lie(place, "double")
+    expect("of a doubled batch", {"doubled": verdict["records"] - LIED}, defects(verdict))
+    verdict = lie(place, "swap")
+    expect("of a swapped batch", ({"reordered", "reordered_in_key"}, LIED), (set(defects(verdict)), verdict["records"]))
+
+
+def envelope(record):
+    """kcat's JSON of it; strings are bytes as they are."""
+    def text(data):
+        return "".join(f"\\u{c:04x}" if c < 32 or c in (34, 92) else chr(c) for c in data).encode("latin-1")
+    headers = b",".join(b'"%s","%s"' % (text(name), text(value)) for name, value in record["headers"])
+    return b'{"headers":[%s],"key":"%s","payload":"%s"}\n' % (headers, text(record["key"]), text(record["value"]))
+
+
+def whole_topic(bootstrap, topic):
+    """Everything by kcat, headers too, as bytes; lengths come first."""
+    done = subprocess.run(["kcat", "-C", "-q", "-e", "-J", "-b", bootstrap, "-t", topic], capture_output=True, check=True,
+                          timeout=60)
+    rows = []
+    for line in done.stdout.split(b"\n"):
+        if not line:
+            continue
+        row = json.loads(line.decode("latin-1"), strict=False)
+        names, values = row["headers"][::2], row["headers"][1::2]
+        rows.append({"partition": row["partition"], "key": row["key"].encode("latin-1"),
+                     "value": row["payload"].encode("latin-1"),
+                     "headers": [(name.encode("latin-1"), value.encode("latin-1"))
+                                 for name, value in zip(names, values, strict=True)]})
+    return rows
+
+
+def again(place, journals, rows):
+    """The topic of that name in a new cluster, with these records: what verify says of it with the old journal."""
+    broker = Devbroker(place, "-t", "copied:2")
+    agent = Agent(place, broker.bootstrap).start()
+    for partition in (0, 1):
+        data = b"".join(envelope(row) for row in rows if row["partition"] == partition)
+        expect("outcome of the copy", 0, agent.produce("copied", data, "-J", "-p", partition).code)
+    code, verdict = verify(agent, journals, "copied")
+    agent.stop()
+    broker.stop()
+    return code, defects(verdict), verdict
+
+
+def rewritten(place):
+    """The topic made anew from its own records: one missing, twice, damaged, or in another's place."""
+    journals = place.new("journals")
+    broker = Devbroker(place, "-t", "copied:2")
+    agent = Agent(place, broker.bootstrap).start()
+    all_persisted(agent.produce("copied", b"".join(b"k%d:value %d\n" % (n % 5, n) for n in range(1000)), "-K", ":",
+                                "--stamp", "--journal", journals), 1000)
+    rows = whole_topic(broker.bootstrap, "copied")
+    agent.stop()
+    broker.stop()
+    at, row = 400, rows[400]
+    others = sum(one["partition"] != row["partition"] for one in rows[:at])
+    expect("a true copy", (0, {}), again(place, journals, rows)[:2])
+    expect("one missing", (1, {"lost": 1}), again(place, journals, rows[:at] + rows[at + 1:])[:2])
+    expect("one twice", (1, {"doubled": 1}), again(place, journals, rows[:at] + [row] + rows[at:])[:2])
+    bad = {**row, "value": b"V" + row["value"][1:]}
+    code, found, verdict = again(place, journals, rows[:at] + [bad] + rows[at + 1:])
+    expect("one value damaged", (1, {"corrupted": 1}), (code, found))
+    expect("its place", at - others, verdict["defects"]["corrupted"]["offset"])
+    bad = {**row, "key": row["key"] + row["value"][:1], "value": row["value"][1:]}
+    expect("a byte moved from value to key", (1, {"corrupted": 1}),
+           again(place, journals, rows[:at] + [bad] + rows[at + 1:])[:2])
+    later = next(n for n in range(1, len(rows)) if (rows[n]["partition"], rows[n]["key"]) ==
+                 (rows[0]["partition"], rows[0]["key"]))
+    swapped = [rows[later], *rows[1:later], rows[0], *rows[later + 1:]]
+    code, found, _ = again(place, journals, swapped)
+    expect("two of one key swapped", (1, {"reordered", "reordered_in_key"}), (code, set(found)))
+
+
+def running(place):
+    """While a sender runs nothing is called lost; once it has ended everything is there."""
+    journals = place.new("journals")
+    broker = Devbroker(place, "-t", "running:2")
+    agent = Agent(place, broker.bootstrap).start()
+    child = bench(place, agent, journals, "running", "-d", "3s", "-r", 50_000)
+    until("the stream runs", lambda: agent.ledger()["persisted"] > 1000)
+    looks = 0
+    while child.poll() is None:
+        code, verdict = verify(agent, journals, "running")
+        check("nothing is wrong while it runs", code != 1, str(defects(verdict)))
+        looks += 1
+    expect("at the end", 0, verify(agent, journals, "running")[0])
+    agent.stop()
+    return f"{looks} looks at a running sender"
+
+
+def failed(place):
+    """Failed records stand in the journal and are not missed."""
+    journals = place.new("journals")
+    broker = Devbroker(place, "-t", "failed:2", "--fault", "error:17:0.3:3", "--seed", 3)
+    agent = Agent(place, broker.bootstrap, {"batch.size": 4096}).start()
+    done = agent.produce("failed", b"".join(b"line %d\n" % n for n in range(20_000)), "--journal", journals)
+    check("some failed", done.failed > 0 and done.persisted > 0 and done.unknown == 0, str(done))
+    code, verdict = verify(agent, journals, "failed")
+    expect(f"failed: {verdict}", (0, done.persisted, done.failed), (code, verdict["records"], verdict["failed"]))
+    agent.stop()
+    return f"{done.failed} failed records"
+
+
 def sender_killed(place):
     """A sender that dies in the middle of a record leaves a journal that is true: all it committed is there."""
     journals = place.new("journals")
@@ -118,7 +241,7 @@ def real_kafka(place):
 
 def main():
     with Place() as place:
-        return run([clean, lost, doubled, sender_killed, real_kafka], place)
+        return run([clean, lost, doubled, lying_broker, rewritten, running, failed, sender_killed, real_kafka], place)
 
 
 if __name__ == "__main__":

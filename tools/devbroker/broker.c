@@ -10,6 +10,7 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
+#include "tools/devbroker/lie.h"
 
 enum { PRODUCER_ID_FIRST = 1000 };
 
@@ -30,6 +31,7 @@ static void topic_free(struct sl_db_topic *topic)
 	int32_t i;
 
 	for (i = 0; i < topic->partition_count; i++) {
+		sl_db_lie_fini(&topic->partitions[i].held);
 		sl_db_log_fini(&topic->partitions[i].log);
 		sl_db_producers_fini(&topic->partitions[i].producers);
 	}

@@ -46,10 +46,18 @@ struct sl_db_node {
 	int listen_fd;
 };
 
+/* A batch that was acknowledged and is kept back until a later one is in the log. */
+struct sl_db_held {
+	uint8_t *data; /* NULL: none */
+	uint32_t bytes;
+	uint32_t record_count;
+};
+
 struct sl_db_partition {
 	int32_t leader_id;
 	int32_t leader_epoch;
 	struct sl_db_log log;
+	struct sl_db_held held;
 	struct sl_db_producers producers;
 };
 

@@ -83,6 +83,21 @@ static bool parse_garbage(struct sl_db_faults *f, const struct fault_args *a)
 	return number(a->text[0], 0, 1, &f->garbage_probability);
 }
 
+static bool parse_lie(struct sl_db_faults *f, const struct fault_args *a)
+{
+	static const char *const names[SL_DB_LIE_COUNT] = {"lose", "double", "swap"};
+	uint32_t i;
+
+	for (i = 0; i < SL_DB_LIE_COUNT; i++) {
+		if (strcmp(a->text[0], names[i]) != 0)
+			continue;
+		f->lies[i].left = -1;
+		return number(a->text[1], 0, 1, &f->lies[i].probability) &&
+		       (a->count < 3 || whole(a->text[2], 0, INT64_MAX, &f->lies[i].left));
+	}
+	return false;
+}
+
 static bool parse_slow(struct sl_db_faults *f, const struct fault_args *a)
 {
 	int64_t bytes;
@@ -157,6 +172,7 @@ static const struct {
 	{"close", 1, 1, parse_close},
 	{"close-after-append", 1, 1, parse_close_after},
 	{"garbage", 1, 1, parse_garbage},
+	{"lie", 2, 3, parse_lie},
 	{"slow", 1, 1, parse_slow},
 	{"leader-move", 1, 1, parse_leader_move},
 	{"stall", 2, 2, parse_stall},
@@ -176,6 +192,9 @@ const char *sl_db_fault_help(void)
 	       "  close-after-append:PROB     ... after appending: the response is lost\n"
 	       "  garbage:PROB                a response is cut, oversized, random or of another "
 	       "request\n"
+	       "  lie:KIND:PROB[:COUNT]       a batch is acknowledged, but: lose it, double it, "
+	       "or\n"
+	       "                              swap it with the partition's next one\n"
 	       "  slow:BYTES_PER_S            each connection is read no faster\n"
 	       "  leader-move:EVERY_MS        one partition's leader moves to the next broker\n"
 	       "  stall:MS:EVERY_MS           everything stands still for MS\n"

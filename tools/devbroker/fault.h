@@ -31,6 +31,14 @@ struct sl_db_fault_error {
 	int64_t left; /* -1: for ever */
 };
 
+/* What is done to a batch that is acknowledged all the same. */
+enum sl_db_lie { SL_DB_LIE_LOSE, SL_DB_LIE_DOUBLE, SL_DB_LIE_SWAP, SL_DB_LIE_COUNT };
+
+struct sl_db_fault_lie {
+	double probability;
+	int64_t left; /* -1: for ever */
+};
+
 struct sl_db_fault_no_leader {
 	char topic[250];
 	int32_t partition;
@@ -46,6 +54,7 @@ struct sl_db_faults {
 	double close_probability;
 	double close_after_append_probability;
 	double garbage_probability;
+	struct sl_db_fault_lie lies[SL_DB_LIE_COUNT];
 	uint64_t slow_bytes_per_s; /* 0: off, as for all that follow */
 	uint64_t leader_move_every_ns;
 	uint64_t stall_ns;

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "dataplane/base/clock.h"
+#include "tools/devbroker/lie.h"
 #include "tools/devbroker/request.h"
 
 enum {
@@ -93,8 +94,8 @@ static int16_t batch_append(struct produce *p, struct sl_db_topic *topic,
 	}
 	out->base_offset = p->call->db->options.discard
 				   ? sl_db_log_discard(&partition->log, batch->record_count)
-				   : sl_db_log_append(&partition->log, batch->whole,
-						      batch->record_count, partition->leader_epoch);
+				   : sl_db_lie_append(p->call->db, partition, batch->whole,
+						      batch->record_count);
 	if (batch->producer_id >= 0)
 		sl_db_producers_note(&partition->producers, &claim, out->base_offset);
 	p->call->db->appends++;
