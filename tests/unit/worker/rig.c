@@ -42,6 +42,40 @@ struct sl_topic_settings rig_settings(void)
 	};
 }
 
+static void sizes_small(struct sl_arena_options *arena, struct sl_worker_options *worker, struct sl_sim_options *sim)
+{
+	arena->chunk_bytes = 4096;
+	arena->bytes = 1 << 20;
+	arena->partitions_max = worker->partitions_max = 8;
+	arena->topics_max = worker->topics_max = 2;
+	arena->segments_max = worker->segments_max = 1;
+	arena->rings_max = worker->rings_max = 1;
+	arena->batch_bytes_max = 4096;
+	arena->batch_records_max = 100;
+	worker->brokers_max = RIG_BROKERS;
+	worker->request_bytes_max = 16 * 1024;
+	worker->record_bytes_max = 1024;
+	worker->request_timeout_ns = 2 * SL_NS_PER_S;
+	worker->connect_timeout_ns = SL_NS_PER_S;
+	sim->conns_max = 8;
+	sim->recv_buffer_bytes = 512;
+	sim->recv_buffer_count = 16;
+	sim->wire_bytes = 8 * 1024;
+}
+
+/* What the test keeps of what it sees. */
+static void books_make(struct rig *rig, bool small)
+{
+	uint32_t i;
+
+	rig->records_max = small ? 256 : RIG_RECORDS_MAX;
+	rig->outcomes_max = small ? 256 : RIG_OUTCOMES_MAX;
+	rig->frame_bytes_max = small ? 32 * 1024 : 4 << 20;
+	rig->outcomes = calloc(rig->outcomes_max, sizeof(*rig->outcomes));
+	for (i = 0; i < RIG_PARTITIONS; i++)
+		rig->logs[i].records = calloc(rig->records_max, sizeof(*rig->logs[i].records));
+}
+
 static void worker_make(struct rig *rig, const struct rig_options *o)
 {
 	struct sl_arena_options arena = {
@@ -77,6 +111,8 @@ static void worker_make(struct rig *rig, const struct rig_options *o)
 	};
 	struct sl_error err;
 
+	if (o->small)
+		sizes_small(&arena, &worker, &sim);
 	assert_int_equal(sl_arena_create_memory(&rig->arena, &arena, &err), 0);
 	assert_int_equal(sl_worker_create(&worker, rig->arena, &rig->worker, &err), 0);
 	assert_int_equal(sl_sim_create(&sim, &rig->transport, &err), 0);
@@ -133,6 +169,7 @@ struct rig *rig_create(const struct rig_options *o)
 	rig->now_ns = SL_NS_PER_S;
 	rig->random = 42;
 	rig->produce_version_max = o->produce_version_max ? o->produce_version_max : 13;
+	books_make(rig, o->small);
 	worker_make(rig, o);
 	for (i = 0; i < RIG_PARTITIONS; i++) {
 		rig->leader[i] = (int32_t)(i % RIG_BROKERS);
@@ -265,7 +302,7 @@ static void outcome_set(struct rig *rig, uint64_t seq, const struct sl_report *r
 {
 	struct rig_outcome *o = &rig->outcomes[seq];
 
-	assert_true(seq < RIG_OUTCOMES_MAX && seq < rig->seq);
+	assert_true(seq < rig->outcomes_max && seq < rig->seq);
 	assert_false(o->told); /* each report once */
 	*o = (struct rig_outcome){true, r->outcome, r->error, r->partition, r->base_offset < 0 ? -1 : r->base_offset + i};
 	rig->outcome_count++;
@@ -425,6 +462,9 @@ void rig_destroy(struct rig *rig)
 	sl_arena_destroy(rig->arena, true);
 	for (i = 0; i < 32; i++)
 		free(rig->peers[i].frame);
+	for (i = 0; i < RIG_PARTITIONS; i++)
+		free(rig->logs[i].records);
+	free(rig->outcomes);
 	free(rig->data);
 	free(rig->status);
 	free(rig);
