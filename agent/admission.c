@@ -16,8 +16,7 @@
 #include "agent/control.h"
 
 enum {
-	ACCEPT_MAX = 16,    /* in one turn */
-	CLIENTS_SPARE = 64, /* beyond segments: tools, handshakes */
+	ACCEPT_MAX = 16, /* in one turn */
 	NSS_BYTES = 16384,
 	GROUPS_MAX = 256,
 };
@@ -34,7 +33,7 @@ int sl_admission_create(struct sl_agent *agent, struct sl_control *control, int 
 	admission->control = control;
 	admission->listen_fd = listen_fd;
 	admission->segments_max = agent->config->segments_max;
-	admission->clients_max = agent->config->segments_max + CLIENTS_SPARE;
+	admission->clients_max = agent->config->segments_max + SL_ADMISSION_CLIENTS_SPARE;
 	admission->clients = calloc(admission->clients_max, sizeof(*admission->clients));
 	admission->segments = calloc(admission->segments_max, sizeof(*admission->segments));
 	admission->process_check_ns = SL_DEADLINE_NONE;
@@ -241,18 +240,20 @@ int sl_admission_room(const struct sl_agent *agent, uid_t uid, uint64_t bytes, s
 		const struct sl_agent_segment *segment = &admission->segments[i];
 
 		if (segment->state != SL_SEGMENT_FREE && segment->uid == uid)
-			own_bytes += sl_segment_data_bytes(&segment->geometry);
+			own_bytes += sl_segment_bytes(&segment->geometry);
 	}
 	if (bytes > agent->config->quota_uid_bytes ||
 	    own_bytes > agent->config->quota_uid_bytes - bytes)
 		return sl_error_set(err, -EDQUOT,
-				    "user %u would map %" PRIu64
-				    " bytes of rings, its quota is %" PRIu64,
+				    "user %u would have %" PRIu64
+				    " bytes of rings and reports, quota.uid.bytes is %" PRIu64,
 				    uid, own_bytes + bytes, agent->config->quota_uid_bytes);
 	if (bytes > agent->config->rings_bytes_total ||
 	    admission->mapped_bytes > agent->config->rings_bytes_total - bytes)
 		return sl_error_set(err, -ENOSPC,
-				    "%" PRIu64 " of rings.bytes.total %" PRIu64 " bytes are in use",
-				    admission->mapped_bytes, agent->config->rings_bytes_total);
+				    "rings and reports of %" PRIu64 " bytes asked for, %" PRIu64
+				    " of rings.bytes.total %" PRIu64 " bytes are in use",
+				    bytes, admission->mapped_bytes,
+				    agent->config->rings_bytes_total);
 	return 0;
 }

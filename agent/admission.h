@@ -18,6 +18,8 @@
 struct sl_agent;
 struct sl_control;
 
+enum { SL_ADMISSION_CLIENTS_SPARE = 64 }; /* beyond segments: tools, handshakes */
+
 struct sl_admission {
 	struct sl_control *control;
 	int listen_fd;
@@ -60,7 +62,8 @@ uint64_t sl_admission_turn(struct sl_agent *agent, uint64_t now_ns);
 /* May this user do anything here; may it write to this topic (NULL: to any at all)? By `allow:`. */
 bool sl_admission_allowed(const struct sl_agent *agent, uid_t uid, gid_t gid, const char *topic);
 
-/* May this user have so many bytes more of D? -EDQUOT: its own quota, -ENOSPC: rings.bytes.total.
+/* May this user have so many bytes more of rings and reports? -EDQUOT: its own quota, -ENOSPC:
+ * rings.bytes.total.
  */
 int sl_admission_room(const struct sl_agent *agent, uid_t uid, uint64_t bytes,
 		      struct sl_error *err);

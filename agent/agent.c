@@ -59,6 +59,7 @@ void sl_agent_fini(struct sl_agent *agent)
 			sl_codec_destroy(worker->codecs[j].codec);
 		sl_producer_fini(&worker->producer);
 	}
+	sl_known_fini(agent);
 	sl_refresh_fini(agent);
 	sl_reconnect_fini(agent);
 	sl_topics_fini(agent);

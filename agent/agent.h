@@ -19,6 +19,7 @@
 
 #include "agent/cluster.h"
 #include "agent/keeper.h"
+#include "agent/known.h"
 #include "agent/log.h"
 #include "agent/metadata.h"
 #include "agent/producer_id.h"
@@ -105,6 +106,7 @@ struct sl_agent {
 	struct sl_topics topics;
 	struct sl_reconnect reconnect;
 	struct sl_shutdown shutdown;
+	struct sl_known known;          /* what the arenas held at start */
 	struct sl_admission *admission; /* NULL: no applications (tests of the cluster's side) */
 	uint64_t dropped_gone;          /* records that segments which are gone had dropped */
 };

@@ -359,6 +359,25 @@ int32_t sl_cluster_node_of(const struct sl_agent *agent, uint32_t broker)
 
 /* ---- metadata ---- */
 
+/* Before any route: numbers that the workers found in their arenas are this cluster's, or nobody's.
+ */
+static int id_tell(struct sl_agent *agent, const char *id)
+{
+	for (uint32_t i = 0; i < agent->worker_count; i++) {
+		char *object = calloc(1, SL_CLUSTER_ID_BYTES);
+		struct sl_msg msg = {.kind = SL_MSG_CLUSTER, .object = object};
+
+		if (!object)
+			return -ENOMEM;
+		memcpy(object, id, strnlen(id, SL_CLUSTER_ID_BYTES - 1));
+		if (sl_agent_tell(agent, i, &msg) < 0) {
+			free(object);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
 static int cluster_id_check(struct sl_agent *agent, const struct sl_slice *id)
 {
 	struct sl_cluster *cluster = &agent->cluster;
@@ -372,6 +391,8 @@ static int cluster_id_check(struct sl_agent *agent, const struct sl_slice *id)
 		       SL_T("found", text));
 		return -EXDEV;
 	}
+	if (!cluster->id[0] && text[0] && id_tell(agent, text) < 0)
+		return -ENOMEM;
 	memcpy(cluster->id, text, sizeof(text));
 	return 0;
 }

@@ -82,6 +82,7 @@ uint64_t sl_control_turn(struct sl_agent *agent)
 	next_ns = earlier(next_ns, sl_producer_turn(agent, now_ns));
 	if (agent->admission)
 		next_ns = earlier(next_ns, sl_admission_turn(agent, now_ns));
+	next_ns = earlier(next_ns, sl_known_turn(agent, now_ns));
 	next_ns = earlier(next_ns, sl_shutdown_turn(agent, now_ns));
 	sl_routes_turn(agent);
 	next_ns = earlier(next_ns, sl_timers_next_ns(&agent->timers));

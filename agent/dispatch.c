@@ -52,6 +52,9 @@ void sl_dispatch(struct sl_agent *agent, uint32_t worker, const struct sl_msg *m
 	case SL_MSG_PARTITION_FAILED:
 		sl_retry_failed(agent, worker, msg);
 		break;
+	case SL_MSG_BATCH_CUT:
+		sl_retry_cut(agent, worker, msg);
+		break;
 	case SL_MSG_PRODUCER_ID_WANTED:
 		sl_producer_wanted(agent, worker);
 		break;

@@ -9,8 +9,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "agent/memory.h"
 #include "agent/admission.h"
 #include "agent/agent.h"
+#include "agent/arena_open.h"
 #include "agent/control.h"
 #include "agent/dispatch.h"
 #include "agent/notify.h"
@@ -31,6 +33,9 @@ struct daemon {
 	struct sl_agent agent;
 	struct sl_runtime_dir dir;
 	struct sl_control *control;
+	struct sl_crash_loop crash_loop;
+	struct sl_arena *loaded[SL_CONFIG_WORKERS_MAX]; /* by worker; NULL: a new one */
+	bool refused;                                   /* an arena is another version's */
 	struct sl_resolver *resolver;
 	uint64_t random_state;
 };
@@ -135,28 +140,17 @@ static void descriptors_raise(void)
 	}
 }
 
-/* What an earlier agent left: nothing of it is resumed by this version, and nothing of it is thrown
- * away. */
-static int arena_settle(struct daemon *self, const char *path, struct sl_error *err)
+/* One that was found has the sizes that it had, and what is handed out keeps to them. */
+static void limits_lower(struct sl_agent *agent, const struct sl_arena *arena)
 {
-	char build[40] = "";
-	char aside[ARENA_PATH_BYTES + 8];
-	uint64_t records = 0;
-	int rc = sl_arena_probe(path, &records, build, err);
+	struct sl_config *config = (struct sl_config *)(uintptr_t)agent->config;
 
-	if (rc == -ENOENT)
-		return 0;
-	if (rc == -EWOULDBLOCK)
-		return rc;
-	if (rc == 0 && records == 0)
-		return 0;
-	snprintf(aside, sizeof(aside), "%s.old", path);
-	if (rename(path, aside) < 0)
-		return sl_error_set(err, -errno, "move %s aside: %s", path, strerror(errno));
-	SL_LOG(&self->agent.log, SL_LOG_ERROR, "arena_set_aside", SL_T("path", aside),
-	       SL_N("records", records), SL_T("build", build),
-	       SL_T("reason", rc == 0 ? "records of an earlier agent" : strerror(-rc)));
-	return 0;
+	if (config->rings_max > arena->ring_count)
+		config->rings_max = arena->ring_count;
+	if (config->segments_max > arena->segment_count)
+		config->segments_max = arena->segment_count;
+	if (agent->topics.max > arena->topic_count)
+		agent->topics.max = arena->topic_count;
 }
 
 static int worker_start(struct daemon *self, uint32_t index, struct sl_error *err)
@@ -165,20 +159,24 @@ static int worker_start(struct daemon *self, uint32_t index, struct sl_error *er
 	char path[ARENA_PATH_BYTES];
 	struct sl_worker_thread_options options = {.config = config,
 						   .index = index,
-						   .arena_path = path,
 						   .notify_control = sl_control_notify,
 						   .ctx = self->control};
 	struct sl_worker_thread *thread;
 	struct sl_worker *worker;
+	bool loaded;
 	int rc;
 
 	snprintf(path, sizeof(path), "%s/arena-%" PRIu32,
 		 config->arena_dir && config->arena_dir[0] ? config->arena_dir
 							   : self->dir.private_path,
 		 index);
-	rc = arena_settle(self, path, err);
-	if (rc == 0)
-		rc = sl_worker_thread_create(&options, &thread, err);
+	rc = sl_arena_open(&self->agent, index, path, &self->crash_loop, &options.arena, &loaded,
+			   err);
+	self->refused = rc == -EPROTO;
+	if (rc < 0)
+		return rc;
+	limits_lower(&self->agent, options.arena);
+	rc = sl_worker_thread_create(&options, &thread, err);
 	if (rc < 0)
 		return rc;
 	worker = sl_worker_thread_worker(thread);
@@ -188,6 +186,8 @@ static int worker_start(struct daemon *self, uint32_t index, struct sl_error *er
 	self->agent.workers[index].thread = thread;
 	self->agent.workers[index].core = sl_worker_thread_core(thread);
 	self->agent.workers[index].transport = sl_worker_thread_transport(thread);
+	if (loaded)
+		self->loaded[index] = sl_worker_thread_arena(thread);
 	return 0;
 }
 
@@ -205,12 +205,17 @@ static int start(struct daemon *self, struct sl_error *err)
 		rc = sl_control_create(agent, self->dir.listen_fd, &self->control, err);
 	if (rc == 0)
 		rc = sl_resolver_create(&self->resolver, resolver_notify, self->control, err);
+	if (rc == 0)
+		sl_crash_loop_begin(agent, &self->crash_loop, self->dir.private_path);
 	for (uint32_t i = 0; rc == 0 && i < agent->config->worker_count; i++)
 		rc = worker_start(self, i, err);
+	if (rc == 0)
+		rc = sl_known_begin(agent, self->loaded, self->options.drain, err);
 	if (rc == 0)
 		rc = sl_admission_create(agent, self->control, self->dir.listen_fd, err);
 	if (rc < 0)
 		return rc;
+	sl_agent_segments_kept(agent);
 	memcpy(agent->socket_path, self->dir.socket_path, sizeof(agent->socket_path));
 	sl_control_on_reload(self->control, reload, self);
 	return 0;
@@ -239,11 +244,15 @@ static void answers_take(struct daemon *self)
 
 static void run(struct daemon *self)
 {
+	int wait_ms;
+
 	if (self->options.drain)
 		sl_shutdown_ask(&self->agent);
 	do {
 		answers_take(self);
-	} while (sl_control_poll(self->control, -1));
+		wait_ms = sl_crash_loop_turn(&self->agent, &self->crash_loop, false);
+	} while (sl_control_poll(self->control, wait_ms));
+	sl_crash_loop_turn(&self->agent, &self->crash_loop, true);
 }
 
 /* The worker's thread is told once more: one that was stuck in a start that failed has never been
@@ -273,8 +282,7 @@ static void workers_end(struct daemon *self)
 static void workers_free(struct daemon *self)
 {
 	for (uint32_t i = 0; i < self->agent.worker_count; i++)
-		sl_worker_thread_destroy(self->agent.workers[i].thread,
-					 self->agent.workers[i].kept);
+		sl_worker_thread_destroy(self->agent.workers[i].thread);
 }
 
 static int finish(struct daemon *self, bool started)
@@ -328,7 +336,7 @@ static int agent_run(struct daemon *self, const struct sl_config *config)
 		finish(self, false);
 	fprintf(stderr, "error start_failed reason=\"%s\"\n",
 		err.text[0] ? err.text : strerror(-rc));
-	return SL_EXIT_FAILED;
+	return self->refused ? SL_EXIT_CONFIG : SL_EXIT_FAILED;
 }
 
 int main(int argc, char **argv)
@@ -344,7 +352,7 @@ int main(int argc, char **argv)
 	if (self.options.check || self.options.dump) {
 		if (self.options.dump) {
 			sl_config_dump(stdout, config);
-			sl_settings_memory_print(stdout, config);
+			sl_memory_print(stdout, config);
 		}
 		sl_config_free(config);
 		return SL_EXIT_OK;

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "agent/thread.h"
+
 struct list {
 	struct sl_resolve *first, *last;
 };
@@ -144,7 +146,7 @@ int sl_resolver_create(struct sl_resolver **out, void (*notify)(void *ctx), void
 	resolver->ctx = ctx;
 	pthread_mutex_init(&resolver->mutex, NULL);
 	pthread_cond_init(&resolver->asked, NULL);
-	rc = pthread_create(&resolver->thread, NULL, resolver_main, resolver);
+	rc = sl_thread_create(&resolver->thread, resolver_main, resolver);
 	if (rc != 0) {
 		pthread_cond_destroy(&resolver->asked);
 		pthread_mutex_destroy(&resolver->mutex);

@@ -53,6 +53,16 @@ void sl_retry_failed(struct sl_agent *agent, uint32_t worker, const struct sl_ms
 	       SL_T("error", sl_kafka_error_name(code)), SL_N("worker", worker));
 }
 
+void sl_retry_cut(struct sl_agent *agent, uint32_t worker, const struct sl_msg *msg)
+{
+	int16_t code = (int16_t)(uint16_t)msg->c;
+
+	SL_LOG(&agent->log, SL_LOG_WARNING, "batch_cut", SL_T("topic", topic_name(agent, msg->a)),
+	       SL_N("partition", (int32_t)(uint32_t)msg->b), SL_N("code", code),
+	       SL_T("error", sl_kafka_error_name(code)), SL_N("batch_size", msg->c >> 16),
+	       SL_N("worker", worker));
+}
+
 void sl_retry_due(struct sl_agent *agent, const struct sl_timer *timer)
 {
 	sl_agent_tell(

@@ -20,6 +20,9 @@ void sl_retry_trouble(struct sl_agent *agent, uint32_t worker, const struct sl_m
 /* PARTITION_FAILED: for the log. */
 void sl_retry_failed(struct sl_agent *agent, uint32_t worker, const struct sl_msg *msg);
 
+/* BATCH_CUT: for the log. */
+void sl_retry_cut(struct sl_agent *agent, uint32_t worker, const struct sl_msg *msg);
+
 void sl_retry_due(struct sl_agent *agent, const struct sl_timer *timer);
 
 #endif

@@ -88,7 +88,7 @@ void sl_agent_segment_release(struct sl_agent *agent, uint32_t index)
 		agent->dropped_gone += ring_dropped(segment, r);
 	for (uint32_t r = 0; r < segment->geometry.ring_count; r++)
 		agent->workers[segment->worker[r]].ring_count--;
-	agent->admission->mapped_bytes -= sl_segment_data_bytes(&segment->geometry);
+	agent->admission->mapped_bytes -= sl_segment_bytes(&segment->geometry);
 	if (segment->data)
 		sl_segment_unmap(segment->data, sl_segment_data_bytes(&segment->geometry));
 	if (segment->status)
@@ -110,7 +110,8 @@ void sl_agent_segment_release(struct sl_agent *agent, uint32_t index)
 
 /* ---- what the workers said ---- */
 
-/* Some worker had no room for its rings: the application is refused, and what was added is given back. */
+/* Some worker had no room for its rings: the application is refused, and what was added is given
+ * back. */
 static void not_added(struct sl_agent *agent, uint32_t index)
 {
 	struct sl_agent_segment *segment = segment_of(agent, index);
@@ -138,7 +139,7 @@ void sl_agent_segment_added(struct sl_agent *agent, uint32_t worker, uint32_t in
 		not_added(agent, index);
 		return;
 	}
-	rc = agent->keeper->ops->keep(agent->keeper, segment->id, fds);
+	rc = segment->kept ? 0 : agent->keeper->ops->keep(agent->keeper, segment->id, fds);
 	if (rc < 0)
 		SL_LOG(&agent->log, SL_LOG_ERROR, "keep_failed", SL_N("segment", index),
 		       SL_T("error", strerror(-rc)));

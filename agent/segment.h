@@ -24,6 +24,7 @@
 
 struct sl_agent;
 struct sl_agent_client;
+struct sl_known_segment;
 struct sl_worker_segment;
 
 enum sl_agent_segment_state {
@@ -45,7 +46,9 @@ struct sl_agent_segment {
 	pid_t pid;
 	uid_t uid;
 	gid_t gid;
-	bool dead; /* its application is */
+	bool dead;                      /* its application is */
+	bool kept;                      /* the keeper has it from an earlier agent */
+	struct sl_known_segment *known; /* while it is ADDING: the arenas have it */
 	bool close_asked;
 	uint8_t client_id[SL_HS_CLIENT_ID_BYTES], token[SL_HS_TOKEN_BYTES];
 	char name[SL_HS_NAME_BYTES];
@@ -79,6 +82,12 @@ int sl_agent_segment_open(struct sl_agent *agent, uint32_t client, const struct 
 int sl_agent_segment_reattach(struct sl_agent *agent, uint32_t client,
 			      const struct sl_hs_open *open, int data_fd, int status_fd,
 			      struct sl_agent_refusal *refusal);
+
+/*
+ * What the keeper holds from an earlier agent: segments that an arena knows are read at once, those
+ * of dead applications until they are empty. Before anybody is admitted.
+ */
+void sl_agent_segments_kept(struct sl_agent *agent);
 
 /* TOPIC: binds a slot. The number of partitions, -1 not known yet; or refused, the code in refusal
  * and return -EACCES etc. */

@@ -56,7 +56,7 @@ static int limits_check(const struct sl_agent *agent, uid_t uid,
 		return sl_error_set(&refusal->err, -E2BIG,
 				    "%u report slots asked for, at most %u are granted",
 				    geometry->report_slots, config->report_slots_max);
-	return sl_admission_room(agent, uid, sl_segment_data_bytes(geometry), &refusal->err);
+	return sl_admission_room(agent, uid, sl_segment_bytes(geometry), &refusal->err);
 }
 
 static int32_t place_find(const struct sl_agent *agent)
@@ -65,6 +65,22 @@ static int32_t place_find(const struct sl_agent *agent)
 		if (agent->admission->segments[i].state == SL_SEGMENT_FREE)
 			return (int32_t)i;
 	return -1;
+}
+
+/* Each ring to the worker whose arena knows it. */
+static int workers_assign_known(struct sl_agent *agent, struct sl_agent_segment *segment,
+				const struct sl_known_segment *known, struct sl_error *err)
+{
+	for (uint32_t r = 0; r < segment->geometry.ring_count; r++) {
+		uint32_t worker = known->worker[r];
+
+		if (worker == SL_KNOWN_NOWHERE) /* nothing was ever sent on it */
+			worker = (uint32_t)__builtin_ctzll(known->worker_mask);
+		agent->workers[worker].ring_count++;
+		segment->worker[r] = (uint16_t)worker;
+	}
+	segment->worker_mask = known->worker_mask;
+	return 0;
 }
 
 /* Each ring to the worker that reads the fewest. Takes back what it gave when not all find one. */
@@ -90,11 +106,20 @@ static int workers_assign(struct sl_agent *agent, struct sl_agent_segment *segme
 	return 0;
 }
 
+static void segment_reset(struct sl_agent_segment *segment, struct sl_known_segment *known)
+{
+	segment->state = SL_SEGMENT_ADDING;
+	segment->known = known;
+	segment->data_fd = segment->status_fd = segment->status_ro_fd = segment->bell_fd =
+		segment->pidfd = -1;
+	segment->client = -1;
+}
+
 /* A segment with its identity, on a free place. It owns nothing yet but its place among the
  * workers. */
 static int segment_begin(struct sl_agent *agent, uint32_t client_index,
-			 const struct sl_hs_open *open, struct sl_agent_segment **out,
-			 struct sl_agent_refusal *refusal)
+			 const struct sl_hs_open *open, struct sl_known_segment *known,
+			 struct sl_agent_segment **out, struct sl_agent_refusal *refusal)
 {
 	struct sl_agent_client *client = &agent->admission->clients[client_index];
 	struct sl_segment_geometry geometry = {open->ring_bytes, open->ring_count,
@@ -112,14 +137,13 @@ static int segment_begin(struct sl_agent *agent, uint32_t client_index,
 	segment = &agent->admission->segments[place];
 	segment->geometry = geometry;
 	segment->worker_mask = 0;
-	rc = workers_assign(agent, segment, &refusal->err);
+	rc = known ? workers_assign_known(agent, segment, known, &refusal->err)
+		   : workers_assign(agent, segment, &refusal->err);
 	if (rc < 0) {
 		memset(&segment->geometry, 0, sizeof(segment->geometry));
 		return rc;
 	}
-	segment->state = SL_SEGMENT_ADDING;
-	segment->data_fd = segment->status_fd = segment->status_ro_fd = segment->bell_fd =
-		segment->pidfd = -1;
+	segment_reset(segment, known);
 	segment->client = (int32_t)client_index;
 	segment->pid = client->pid;
 	segment->uid = client->uid;
@@ -127,7 +151,7 @@ static int segment_begin(struct sl_agent *agent, uint32_t client_index,
 	memcpy(segment->name, client->name, sizeof(segment->name));
 	memcpy(segment->client_id, open->client_id, sizeof(segment->client_id));
 	memcpy(segment->report_mode, open->report_mode, sizeof(segment->report_mode));
-	agent->admission->mapped_bytes += sl_segment_data_bytes(&geometry);
+	agent->admission->mapped_bytes += sl_segment_bytes(&geometry);
 	refusal->code = SL_REFUSE_INTERNAL;
 	*out = segment;
 	return 0;
@@ -193,6 +217,9 @@ static struct sl_worker_segment *object_make(const struct sl_agent *agent,
 	memcpy(object->client_id, segment->client_id, sizeof(object->client_id));
 	memcpy(object->token, segment->token, sizeof(object->token));
 	memcpy(object->report_mode, segment->report_mode, sizeof(object->report_mode));
+	object->known = segment->known && segment->known->worker_mask & UINT64_C(1) << worker;
+	if (object->known)
+		object->arena_slot = segment->known->slot[worker];
 	for (uint32_t r = 0; r < segment->geometry.ring_count; r++) {
 		object->mine[r] = segment->worker[r] == worker;
 		object->start_pos[r] = starts->pos[r];
@@ -214,6 +241,9 @@ static int segment_tell(struct sl_agent *agent, struct sl_agent_segment *segment
 	if (segment->bell_fd < 0 || !segment->topics)
 		return sl_error_set(err, -ENOMEM, "no memory or descriptor for a segment");
 	memset(segment->topics, 0xff, SL_SHM_TOPICS_MAX * sizeof(*segment->topics));
+	if (segment->known)
+		memcpy(segment->topics, segment->known->topics,
+		       SL_SHM_TOPICS_MAX * sizeof(*segment->topics));
 	for (uint32_t i = 0; i < agent->worker_count; i++) {
 		if (!(segment->worker_mask & UINT64_C(1) << i))
 			continue;
@@ -228,6 +258,9 @@ static int segment_tell(struct sl_agent *agent, struct sl_agent_segment *segment
 			complete = sl_agent_tell(agent, i, &msg) == 0;
 	}
 	segment->wait_mask = segment->worker_mask;
+	if (complete && segment->known)
+		sl_known_take(agent, segment->known);
+	segment->known = NULL;
 	return complete ? 0 : sl_error_set(err, -ENOMEM, "no memory for a segment");
 }
 
@@ -250,7 +283,7 @@ static void process_watch(struct sl_agent *agent, struct sl_agent_segment *segme
 static int segment_finish(struct sl_agent *agent, struct sl_agent_segment *segment,
 			  const struct starts *starts, int rc, struct sl_agent_refusal *refusal)
 {
-	struct sl_agent_client *client = &agent->admission->clients[segment->client];
+	struct sl_agent_client *client;
 
 	if (rc == 0)
 		rc = segment_tell(agent, segment, starts, &refusal->err);
@@ -258,6 +291,9 @@ static int segment_finish(struct sl_agent *agent, struct sl_agent_segment *segme
 		sl_agent_segment_release(agent, (uint32_t)(segment - agent->admission->segments));
 		return rc;
 	}
+	if (segment->client < 0)
+		return 0;
+	client = &agent->admission->clients[segment->client];
 	client->segment = (int32_t)(segment - agent->admission->segments);
 	process_watch(agent, segment, client);
 	return 0;
@@ -268,7 +304,7 @@ int sl_agent_segment_open(struct sl_agent *agent, uint32_t client, const struct 
 {
 	static const struct starts begin;
 	struct sl_agent_segment *segment;
-	int rc = segment_begin(agent, client, open, &segment, refusal);
+	int rc = segment_begin(agent, client, open, NULL, &segment, refusal);
 
 	if (rc < 0) {
 		close(data_fd);
@@ -401,7 +437,7 @@ static int adopt(struct sl_agent *agent, struct sl_agent_segment *segment,
 	if (!ident_matches(segment, open))
 		return sl_error_set(&refusal->err, -ENOENT,
 				    "this agent knows nothing of the segment");
-	for (uint32_t r = 0; r < segment->geometry.ring_count; r++) {
+	for (uint32_t r = 0; !segment->known && r < segment->geometry.ring_count; r++) {
 		rc = start_find(segment, r, starts, &refusal->err);
 		if (rc < 0)
 			return rc;
@@ -409,7 +445,7 @@ static int adopt(struct sl_agent *agent, struct sl_agent_segment *segment,
 	refusal->code = SL_REFUSE_INTERNAL;
 	memcpy(segment->token, open->token, sizeof(segment->token));
 	segment->id = open->segment_id;
-	starts->reset = true;
+	starts->reset = !segment->known;
 	return 0;
 }
 
@@ -422,6 +458,20 @@ static bool id_taken(const struct sl_agent *agent, uint64_t id)
 	return false;
 }
 
+/* The arenas know it, with these rings: it goes on where they say. */
+static struct sl_known_segment *known_match(struct sl_agent *agent, uid_t uid,
+					    const struct sl_hs_open *open, int data_fd,
+					    int status_fd)
+{
+	struct sl_known_segment *known =
+		sl_known_find(agent, data_fd, status_fd, open->client_id, open->token);
+
+	return known && known->uid == uid && known->ring_count == open->ring_count &&
+			       known->ring_bytes == open->ring_bytes
+		       ? known
+		       : NULL;
+}
+
 int sl_agent_segment_reattach(struct sl_agent *agent, uint32_t client,
 			      const struct sl_hs_open *open, int data_fd, int status_fd,
 			      struct sl_agent_refusal *refusal)
@@ -429,6 +479,7 @@ int sl_agent_segment_reattach(struct sl_agent *agent, uint32_t client,
 	struct sl_agent_segment *segment =
 		known_find(agent, agent->admission->clients[client].uid, open, data_fd);
 	struct starts starts = {.reset = true};
+	struct sl_known_segment *known;
 	int rc;
 
 	if (segment) {
@@ -437,11 +488,12 @@ int sl_agent_segment_reattach(struct sl_agent *agent, uint32_t client,
 		known_attach(agent, segment, client);
 		return 0;
 	}
+	known = known_match(agent, agent->admission->clients[client].uid, open, data_fd, status_fd);
 	rc = id_taken(agent, open->segment_id)
 		     ? refuse(refusal, SL_REFUSE_UNKNOWN,
 			      sl_error_set(&refusal->err, -ENOENT,
 					   "the segment is another application's"))
-		     : segment_begin(agent, client, open, &segment, refusal);
+		     : segment_begin(agent, client, open, known, &segment, refusal);
 	if (rc < 0) {
 		close(data_fd);
 		close(status_fd);
@@ -450,4 +502,110 @@ int sl_agent_segment_reattach(struct sl_agent *agent, uint32_t client,
 	segment->status_ro_fd = status_fd;
 	rc = adopt(agent, segment, open, data_fd, &starts, refusal);
 	return segment_finish(agent, segment, &starts, rc, refusal);
+}
+
+/* ---- what the keeper gives back ---- */
+
+/* The arena has the sizes of D; those of the reports stand in S and have to fit its size. */
+static int kept_geometry(const struct sl_known_segment *known, const int fds[SL_KEEPER_FDS],
+			 struct sl_segment_geometry *geometry, struct sl_error *err)
+{
+	struct sl_shm_ident ident;
+	int rc;
+
+	if (pread(fds[1], &ident, sizeof(ident), 0) != (ssize_t)sizeof(ident) ||
+	    memcmp(ident.magic, status_magic, sizeof(status_magic)) != 0 ||
+	    memcmp(ident.token, known->token, sizeof(ident.token)) != 0)
+		return sl_error_set(err, -EBADMSG, "its status segment is another one");
+	*geometry = (struct sl_segment_geometry){known->ring_bytes, known->ring_count,
+						 ident.report_slots};
+	rc = sl_segment_geometry_check(geometry, err);
+	if (rc == 0)
+		rc = sl_segment_data_check(fds[0], geometry, err);
+	return rc == 0 ? sl_segment_status_check(fds[1], geometry, err) : rc;
+}
+
+/* Takes the descriptors, whatever comes of it. */
+static int kept_open(struct sl_agent_segment *segment, const int fds[SL_KEEPER_FDS],
+		     struct sl_error *err)
+{
+	int rc;
+
+	segment->data_fd = fds[0];
+	rc = sl_segment_map(fds[0], sl_segment_data_bytes(&segment->geometry), false,
+			    &segment->data, err);
+	segment->status_ro_fd = fds[1];
+	if (rc == 0)
+		rc = sl_segment_status_reopen(fds[1], &segment->geometry, &segment->status_fd, err);
+	if (rc < 0)
+		return rc;
+	close(segment->status_ro_fd); /* the application may be given one to read with only */
+	segment->status_ro_fd = sl_segment_read_only(segment->status_fd, err);
+	if (segment->status_ro_fd < 0)
+		return segment->status_ro_fd;
+	return sl_segment_map(segment->status_fd, sl_segment_status_bytes(&segment->geometry), true,
+			      &segment->status, err);
+}
+
+static int kept_adopt(struct sl_agent *agent, const struct sl_keeper_kept *kept,
+		      struct sl_known_segment *known, struct sl_error *err)
+{
+	static const struct starts nowhere;
+	struct sl_agent_refusal refusal = {.code = SL_REFUSE_INTERNAL};
+	struct sl_segment_geometry geometry;
+	struct sl_agent_segment *segment;
+	int32_t place = place_find(agent);
+	int rc = kept_geometry(known, kept->fds, &geometry, err);
+
+	if (rc == 0 && place < 0)
+		rc = sl_error_set(err, -ENOSPC, "segments.max is reached");
+	if (rc < 0) {
+		close(kept->fds[0]);
+		close(kept->fds[1]);
+		return rc;
+	}
+	segment = &agent->admission->segments[place];
+	segment->geometry = geometry;
+	workers_assign_known(agent, segment, known, err);
+	segment_reset(segment, known);
+	segment->kept = true;
+	segment->id = kept->id;
+	segment->uid = known->uid;
+	segment->gid = known->gid;
+	memcpy(segment->client_id, known->client_id, sizeof(segment->client_id));
+	memcpy(segment->token, known->token, sizeof(segment->token));
+	memcpy(segment->report_mode, known->report_mode, sizeof(segment->report_mode));
+	agent->admission->mapped_bytes += sl_segment_data_bytes(&geometry);
+	rc = segment_finish(agent, segment, &nowhere, kept_open(segment, kept->fds, &refusal.err),
+			    &refusal);
+	*err = refusal.err;
+	return rc;
+}
+
+void sl_agent_segments_kept(struct sl_agent *agent)
+{
+	uint32_t max = agent->admission->segments_max;
+	struct sl_keeper_kept *kept = calloc(max, sizeof(*kept));
+	int count = kept ? agent->keeper->ops->list(agent->keeper, kept, max) : -ENOMEM;
+
+	for (int i = 0; i < count; i++) {
+		struct sl_known_segment *known =
+			sl_known_find(agent, kept[i].fds[0], kept[i].fds[1], NULL, NULL);
+		struct sl_error err = {0};
+		int rc = -ENOENT;
+
+		if (known)
+			rc = kept_adopt(agent, &kept[i], known, &err);
+		if (rc == 0)
+			continue;
+		/* A living application shows its own descriptors when it comes back. */
+		SL_LOG(&agent->log, SL_LOG_WARNING, "kept_not_taken", SL_N("id", kept[i].id),
+		       SL_T("reason", known ? err.text : "no arena knows it"));
+		if (!known) {
+			close(kept[i].fds[0]);
+			close(kept[i].fds[1]);
+		}
+		agent->keeper->ops->drop(agent->keeper, kept[i].id);
+	}
+	free(kept);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/settings.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "agent/agent.h"
@@ -98,7 +97,7 @@ void sl_settings_uring(const struct sl_config *config, struct sl_uring_options *
 		out->disabled[map[i].feature] = (config->io_uring_disable & map[i].bit) != 0;
 }
 
-static int32_t codec_level(const struct sl_config_topic *config)
+int32_t sl_settings_codec_level(const struct sl_config_topic *config)
 {
 	switch (config->compression) {
 	case SL_CONFIG_COMPRESSION_GZIP:
@@ -116,7 +115,7 @@ static struct sl_codec *codec_of(struct sl_agent *agent, struct sl_agent_worker 
 				 const struct sl_config_topic *config)
 {
 	uint32_t number = (uint32_t)config->compression;
-	int32_t level = codec_level(config);
+	int32_t level = sl_settings_codec_level(config);
 	struct sl_agent_codec *entry;
 	struct sl_error err = {0};
 
@@ -172,24 +171,4 @@ void sl_settings_topic(struct sl_agent *agent, struct sl_agent_worker *worker,
 	out->delivery_timeout_ns = config->delivery_timeout_us * SL_NS_PER_US;
 	out->batch_bytes = to_u32(config->batch_bytes);
 	out->request_bytes_max = to_u32(config->request_bytes_max);
-}
-
-void sl_settings_memory_print(FILE *out, const struct sl_config *config)
-{
-	struct sl_worker_options worker;
-	struct sl_arena_options arena;
-	uint64_t file_bytes, beside_bytes, tables_bytes;
-
-	sl_settings_worker(config, 0, &worker);
-	sl_settings_arena(config, 0, &arena);
-	file_bytes = sl_arena_file_bytes(&arena);
-	beside_bytes = sl_arena_memory_bytes(&arena);
-	tables_bytes = sl_worker_memory_bytes(&worker);
-	fprintf(out, "# Of the data plane, for each of %" PRIu32 " workers:\n",
-		config->worker_count);
-	fprintf(out, "#   arena file with its tables  %14" PRIu64 " bytes\n", file_bytes);
-	fprintf(out, "#   tables beside the arena     %14" PRIu64 " bytes\n", beside_bytes);
-	fprintf(out, "#   worker's tables             %14" PRIu64 " bytes\n", tables_bytes);
-	fprintf(out, "#   all workers                 %14" PRIu64 " bytes\n",
-		(file_bytes + beside_bytes + tables_bytes) * config->worker_count);
 }

@@ -5,7 +5,6 @@
 #define SL_AGENT_SETTINGS_H
 
 #include <stdint.h>
-#include <stdio.h>
 
 #include "config/config.h"
 #include "dataplane/batch/arena.h"
@@ -29,8 +28,7 @@ void sl_settings_uring(const struct sl_config *config, struct sl_uring_options *
 void sl_settings_topic(struct sl_agent *agent, struct sl_agent_worker *worker,
 		       const struct sl_config_topic *config, struct sl_topic_settings *out);
 
-/* The memory that the data plane's tables add to what the configuration sums up, as YAML comments.
- */
-void sl_settings_memory_print(FILE *out, const struct sl_config *config);
+/* The level of the codec that a topic is compressed with. */
+int32_t sl_settings_codec_level(const struct sl_config_topic *config);
 
 #endif

@@ -136,6 +136,7 @@ static void put_counters(struct sl_json *json, const struct sl_worker_stats *sta
 		{"batches_sealed", &stats->batches_sealed},
 		{"batches_sent", &stats->batches_sent},
 		{"batches_resent", &stats->batches_resent},
+		{"batches_cut", &stats->batches_cut},
 		{"requests", &stats->requests},
 		{"responses", &stats->responses},
 		{"bytes_sent", &stats->bytes_sent},

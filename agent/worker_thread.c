@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/settings.h"
+#include "agent/thread.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/batch/arena.h"
 #include "dataplane/shm/wake.h"
@@ -89,7 +90,8 @@ static void bell_remove(void *ctx, int bell_fd)
 
 /* ---- the thread ---- */
 
-/* A worker without a core of its own takes the last of those allowed, the next one the one before it. */
+/* A worker without a core of its own takes the last of those allowed, the next one the one before
+ * it. */
 static int core_choose(const struct sl_worker_thread *thread, const cpu_set_t *allowed)
 {
 	int count = CPU_COUNT(allowed);
@@ -180,8 +182,8 @@ static void turns(struct sl_worker_thread *thread)
 		if (idle_since_ns == 0)
 			idle_since_ns = now_ns;
 		if (now_ns - idle_since_ns < thread->spin_ns) {
-			/* Costs next to nothing on a core of our own, and lets an application that shares
-			 * it go on. */
+			/* Costs next to nothing on a core of our own, and lets an application that
+			 * shares it go on. */
 			sched_yield();
 			continue;
 		}
@@ -205,7 +207,7 @@ static void *thread_main(void *arg)
 
 static int thread_start(struct sl_worker_thread *thread, struct sl_error *err)
 {
-	int rc = pthread_create(&thread->thread, NULL, thread_main, thread);
+	int rc = sl_thread_create(&thread->thread, thread_main, thread);
 
 	if (rc != 0)
 		return sl_error_set(err, -rc, "start a thread: %s", strerror(rc));
@@ -224,14 +226,13 @@ static int worker_make(struct sl_worker_thread *thread,
 		       const struct sl_worker_thread_options *options, struct sl_error *err)
 {
 	struct sl_worker_options worker;
-	struct sl_arena_options arena;
-	int rc;
 
-	sl_settings_arena(options->config, options->index, &arena);
-	rc = sl_arena_create(&thread->arena, &arena, options->arena_path, err);
-	if (rc < 0)
-		return rc;
 	sl_settings_worker(options->config, options->index, &worker);
+	/* One that was found has the sizes that it had. */
+	worker.rings_max = thread->arena->ring_count;
+	worker.segments_max = thread->arena->segment_count;
+	worker.topics_max = thread->arena->topic_count;
+	worker.partitions_max = thread->arena->partition_count;
 	worker.hooks.ctx = thread;
 	worker.hooks.bell_add = bell_add;
 	worker.hooks.bell_remove = bell_remove;
@@ -245,8 +246,11 @@ int sl_worker_thread_create(const struct sl_worker_thread_options *options,
 	struct sl_worker_thread *thread = calloc(1, sizeof(*thread));
 	int rc;
 
-	if (!thread)
+	if (!thread) {
+		sl_arena_destroy(options->arena, false);
 		return sl_error_set(err, -ENOMEM, "no memory for a worker");
+	}
+	thread->arena = options->arena;
 	thread->joined = true;
 	thread->notify_control = options->notify_control;
 	thread->notify_ctx = options->ctx;
@@ -272,11 +276,16 @@ int sl_worker_thread_create(const struct sl_worker_thread_options *options,
 		rc = thread_start(thread, err);
 	if (rc < 0) {
 		sl_worker_thread_join(thread);
-		sl_worker_thread_destroy(thread, false);
+		sl_worker_thread_destroy(thread);
 		return rc;
 	}
 	*out = thread;
 	return 0;
+}
+
+struct sl_arena *sl_worker_thread_arena(struct sl_worker_thread *thread)
+{
+	return thread->arena;
 }
 
 struct sl_worker *sl_worker_thread_worker(struct sl_worker_thread *thread)
@@ -327,14 +336,14 @@ void sl_worker_thread_join(struct sl_worker_thread *thread)
 	thread->joined = true;
 }
 
-void sl_worker_thread_destroy(struct sl_worker_thread *thread, bool kept)
+void sl_worker_thread_destroy(struct sl_worker_thread *thread)
 {
 	SL_ASSERT(thread->joined);
 	if (thread->transport)
 		thread->transport->ops->destroy(thread->transport);
 	if (thread->worker)
 		sl_worker_destroy(thread->worker);
-	sl_arena_destroy(thread->arena, !kept);
+	sl_arena_destroy(thread->arena, !sl_arena_holds(thread->arena));
 	if (thread->inbox_fd >= 0)
 		close(thread->inbox_fd);
 	if (thread->epoll_fd >= 0)

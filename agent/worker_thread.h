@@ -21,18 +21,21 @@ struct sl_worker_thread;
 struct sl_worker_thread_options {
 	const struct sl_config *config; /* read during creation only */
 	uint32_t index;
-	const char *arena_path;
+	struct sl_arena *arena; /* moves, whatever comes of it */
 	/* Called on the worker's thread when its outbox got something. */
 	void (*notify_control)(void *ctx);
 	void *ctx;
 };
 
 /*
- * Arena, worker, thread, transport; returns when the thread runs turns. -EWOULDBLOCK: a living
- * agent owns the arena; other errors as arena, worker and transport give them.
+ * Worker, thread, transport; returns when the thread runs turns. Errors as worker and transport
+ * give them.
  */
 int sl_worker_thread_create(const struct sl_worker_thread_options *options,
 			    struct sl_worker_thread **out, struct sl_error *err);
+
+/* Control thread, before the worker was told anything. */
+struct sl_arena *sl_worker_thread_arena(struct sl_worker_thread *thread);
 
 struct sl_worker *sl_worker_thread_worker(struct sl_worker_thread *thread);
 
@@ -49,7 +52,7 @@ bool sl_worker_thread_feature(const struct sl_worker_thread *thread, uint32_t in
 /* Waits for the end of the thread: the worker was told to stop and has. Idempotent. */
 void sl_worker_thread_join(struct sl_worker_thread *thread);
 
-/* Frees all; the arena's file is removed when nothing is kept in it. Joined before. */
-void sl_worker_thread_destroy(struct sl_worker_thread *thread, bool kept);
+/* Frees all; the arena's file is removed when nothing in it is anybody's. Joined before. */
+void sl_worker_thread_destroy(struct sl_worker_thread *thread);
 
 #endif

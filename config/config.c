@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Questions to a loaded configuration: a topic's settings, what a reload changes, what memory it
- * makes.
+ * Questions to a loaded configuration: a topic's settings, what a reload changes.
  */
 #include "config/config.h"
 
@@ -42,24 +41,6 @@ uint64_t sl_config_request_bytes_max(const struct sl_config *cfg)
 		if (cfg->topic_rules[i].topic.request_bytes_max > bytes)
 			bytes = cfg->topic_rules[i].topic.request_bytes_max;
 	return bytes;
-}
-
-void sl_config_memory(const struct sl_config *cfg, struct sl_config_memory *out)
-{
-	uint64_t workers = cfg->worker_count;
-	*out = (struct sl_config_memory){
-		.arenas_bytes = cfg->arena_bytes * workers,
-		.rings_bytes = cfg->rings_bytes_total,
-		.ring_count_max = cfg->rings_max * workers,
-		.topic_count_max = cfg->topics_max,
-		.partition_count_max = cfg->partitions_max * workers,
-		.request_buffers_bytes = 2 * sl_config_request_bytes_max(cfg) * workers,
-	};
-	uint64_t segment_rings = (uint64_t)cfg->segments_max * cfg->segment_rings_max;
-	if (segment_rings < out->ring_count_max)
-		out->ring_count_max = segment_rings;
-	out->report_slots_total = out->ring_count_max * cfg->report_slots;
-	out->total_bytes = out->arenas_bytes + out->rings_bytes + out->request_buffers_bytes;
 }
 
 struct diff {

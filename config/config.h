@@ -86,7 +86,7 @@ struct sl_config_topic {
 	int32_t partitioner; /* enum sl_config_partitioner */
 	bool partitioner_ignore_keys;
 	bool partitioner_adaptive;
-	bool enable_idempotence;                      /* already false where acks is not all */
+	bool enable_idempotence; /* already false where acks is not all */
 	uint64_t linger_us;
 	uint64_t batch_bytes;
 	uint64_t request_bytes_max; /* also the largest record */
@@ -171,8 +171,8 @@ struct sl_config {
 	uint64_t handshake_timeout_us;
 	uint64_t shutdown_timeout_us;
 	uint64_t idle_spin_us;
-	uint32_t io_uring_disable;   /* bits of enum sl_config_uring_feature */
-	int32_t log_level;           /* enum sl_config_log_level */
+	uint32_t io_uring_disable; /* bits of enum sl_config_uring_feature */
+	int32_t log_level;         /* enum sl_config_log_level */
 
 	struct sl_config_store *store; /* owns everything that the pointers above reach */
 };
@@ -236,22 +236,7 @@ typedef void (*sl_config_change_fn)(void *ctx, const char *topic, const char *ke
 uint32_t sl_config_diff(const struct sl_config *old_cfg, const struct sl_config *new_cfg,
 			sl_config_change_fn change, void *ctx);
 
-/* What the settings make of memory; upper bounds, in bytes. Constants of the data plane (table
- * entry sizes) are the agent's to add: the counts that they multiply are here too. */
-struct sl_config_memory {
-	uint64_t arenas_bytes;       /* arena.bytes x workers */
-	uint64_t rings_bytes;        /* rings.bytes.total: mapped, the applications' */
-	uint64_t ring_count_max;     /* over all workers */
-	uint64_t report_slots_total; /* ring_count_max x report.slots */
-	uint64_t topic_count_max;
-	uint64_t partition_count_max;   /* over all workers */
-	uint64_t request_buffers_bytes; /* the largest request, in and out of compression, x workers
-					 */
-	uint64_t total_bytes;           /* of the items in bytes above */
-};
-void sl_config_memory(const struct sl_config *cfg, struct sl_config_memory *out);
-
-/* Canonical YAML that loads to an equal struct, then the memory's arithmetic as comments. */
+/* Canonical YAML that loads to an equal struct. What memory it makes is the agent's to add up. */
 void sl_config_dump(FILE *out, const struct sl_config *cfg);
 
 /* Every setting, as Markdown: key, type, default, range, scope, reload, aliases, meaning. */

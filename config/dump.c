@@ -4,7 +4,6 @@
 #include "config/schema.h"
 #include "config/value.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 static void endpoints_print(FILE *out, const struct sl_config *cfg)
@@ -90,34 +89,10 @@ static void row_print(FILE *out, const struct sl_config_row *row, const struct s
 	fputc('\n', out);
 }
 
-static void mib_print(FILE *out, const char *what, uint64_t bytes, const char *how)
-{
-	fprintf(out, "#   %-16s %9.1f MiB%s%s\n", what, (double)bytes / (1024.0 * 1024.0),
-		*how ? "  " : "", how);
-}
-
-static void memory_print(FILE *out, const struct sl_config *cfg)
-{
-	struct sl_config_memory memory;
-	sl_config_memory(cfg, &memory);
-	fprintf(out, "\n# Memory at most, mapped rings included:\n");
-	mib_print(out, "arenas", memory.arenas_bytes, "arena.bytes x workers");
-	mib_print(out, "rings", memory.rings_bytes, "rings.bytes.total");
-	mib_print(out, "request buffers", memory.request_buffers_bytes,
-		  "2 x the largest max.request.size x workers");
-	mib_print(out, "total", memory.total_bytes, "");
-	fprintf(out,
-		"# and tables for %" PRIu64 " rings with %" PRIu64 " report slots, %" PRIu64
-		" topics and %" PRIu64 " partitions.\n",
-		memory.ring_count_max, memory.report_slots_total, memory.topic_count_max,
-		memory.partition_count_max);
-}
-
 void sl_config_dump(FILE *out, const struct sl_config *cfg)
 {
 	for (uint32_t i = 0; i < sl_config_row_count; i++)
 		row_print(out, &sl_config_rows[i], cfg);
-	memory_print(out, cfg);
 }
 
 static void reference_row(FILE *out, const struct sl_config_row *row)

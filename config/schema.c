@@ -145,7 +145,8 @@ const struct sl_config_row sl_config_rows[] = {
 		 "soon as the pipe is free"},
 	{"batch.size", SIZE, TOPIC(batch_bytes), .standard = "128KiB", .reload = true,
 	 RANGE(1, 15 * MIB),
-	 .help = "Bytes of records at which a batch is full; at most an eighth of arena.bytes"},
+	 .help = "Bytes of records at which a batch is full, the 8 that each run of one "
+		 "application's records takes included; at most an eighth of arena.bytes"},
 	{"max.request.size", SIZE, TOPIC(request_bytes_max), .standard = "1MiB",
 	 RANGE(KIB, 15 * MIB), .aliases = {"message.max.bytes"},
 	 .help = "The largest record, and the largest request, before compression"},

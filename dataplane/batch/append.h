@@ -25,7 +25,7 @@ struct sl_batch_record {
 
 enum {
 	SL_APPEND_HEAD_BYTES_MAX =
-		5 + 1 + 10 + 3,       /* length, attributes, timestamp delta, offset delta */
+		5 + 1 + 10 + 3, /* length, attributes, timestamp delta, offset delta */
 	SL_APPEND_ROOM_BYTES =
 		16, /* behind a record on the fast path: its run, and the head's spill of up to 4 */
 	SL_APPEND_TAIL_FAST = 4096, /* so that the length takes at most two bytes */
@@ -81,9 +81,11 @@ static inline void sl_append_commit(struct sl_arena_batch *b, uint64_t tail)
 /*
  * Appends to an OPEN batch that is not being compressed.
  *   0
- *   -E2BIG     the batch would exceed batch_bytes_max or batch_records_max: seal it and open
- * another -EMSGSIZE  not even an empty batch could hold this record -ENOSPC    no chunk outside the
- * reserve; nothing is stored -EBADMSG   the tail is malformed; nothing is stored
+ *   -E2BIG     the batch would exceed batch_bytes_max, batch_records_max or the chunks of
+ *              sl_batch_fill_set(): seal it and open another
+ *   -EMSGSIZE  not even an empty batch could hold this record
+ *   -ENOSPC    no chunk outside the reserve; nothing is stored
+ *   -EBADMSG   the tail is malformed; nothing is stored
  */
 static inline int sl_batch_append(struct sl_arena *a, uint32_t batch,
 				  const struct sl_batch_record *r)

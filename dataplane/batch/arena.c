@@ -52,6 +52,24 @@ static uint32_t batch_chunks(const struct sl_arena_options *opts)
 	return (opts->batch_bytes_max + opts->chunk_bytes - 1) / opts->chunk_bytes;
 }
 
+/* Besides the split's reserve, the largest batch and one more chunk for its runs. */
+static uint32_t chunks_min(const struct sl_arena_options *opts)
+{
+	return 2 * batch_chunks(opts) + reserve_levels(opts) + 2;
+}
+
+/* What a compression may take while new records have the rest, or a full arena would send all as it
+ * came and only become fuller. An eighth at most: larger batches are of a single record. */
+static uint32_t compress_chunks(const struct sl_arena_options *opts, uint32_t chunk_count)
+{
+	uint32_t chunks = batch_chunks(opts) + 1;
+	uint32_t spare = chunk_count > chunks_min(opts) ? chunk_count - chunks_min(opts) : 0;
+
+	if (chunks > chunk_count / 8)
+		chunks = chunk_count / 8;
+	return chunks < spare ? chunks : spare;
+}
+
 bool sl_arena_geometry_of(const struct sl_arena_options *opts, struct sl_arena_geometry *g)
 {
 	if (opts->chunk_bytes < SL_CHUNK_BYTES_MIN || opts->bytes / opts->chunk_bytes > CHUNKS_MAX)
@@ -67,8 +85,7 @@ bool sl_arena_geometry_of(const struct sl_arena_options *opts, struct sl_arena_g
 		.topic_count = opts->topics_max,
 		.partition_count = opts->partitions_max,
 	};
-	/* Besides the reserve, the largest batch and one more chunk for its runs. */
-	if (g->chunk_count < 2 * batch_chunks(opts) + reserve_levels(opts) + 2)
+	if (g->chunk_count < chunks_min(opts))
 		return false;
 	return sl_arena_geometry_fill(g);
 }
@@ -82,8 +99,9 @@ uint64_t sl_arena_file_bytes(const struct sl_arena_options *opts)
 
 static uint64_t memory_bytes(const struct sl_arena_geometry *g, const struct sl_arena_options *opts)
 {
-	return sizeof(struct sl_arena) + (uint64_t)g->ring_count * sizeof(uint64_t) +
-	       (uint64_t)g->chunk_count * (sizeof(struct sl_batch_link) + 2 * sizeof(uint32_t)) +
+	return sizeof(struct sl_arena) +
+	       (uint64_t)g->ring_count * (sizeof(uint64_t) + sizeof(struct sl_ring_evidence)) +
+	       (uint64_t)g->chunk_count * (sizeof(struct sl_batch_link) + 3 * sizeof(uint32_t)) +
 	       opts->batch_bytes_max + SCRATCH_SLACK_BYTES;
 }
 
@@ -96,7 +114,9 @@ uint64_t sl_arena_memory_bytes(const struct sl_arena_options *opts)
 
 uint32_t sl_arena_header_sum(const struct sl_arena_header *h)
 {
-	return sl_crc32c(0, h, offsetof(struct sl_arena_header, fixed_sum));
+	uint32_t sum = sl_crc32c(0, h, offsetof(struct sl_arena_header, cluster_id));
+
+	return sl_crc32c(sum, &h->zero, sizeof(h->zero));
 }
 
 static void header_init(struct sl_arena_header *h, const struct sl_arena_geometry *g,
@@ -155,10 +175,14 @@ static void memory_point(struct sl_arena *a)
 	p += a->batch_count * sizeof(*a->links);
 	a->ring_seq = (uint64_t *)p;
 	p += a->ring_count * sizeof(*a->ring_seq);
+	a->evidence = (struct sl_ring_evidence *)p;
+	p += a->ring_count * sizeof(*a->evidence);
 	a->chunk_stack = (uint32_t *)p;
 	p += a->chunk_count * sizeof(*a->chunk_stack);
 	a->batch_stack = (uint32_t *)p;
 	p += a->batch_count * sizeof(*a->batch_stack);
+	a->by_birth = (uint32_t *)p;
+	p += a->batch_count * sizeof(*a->by_birth);
 	a->scratch = p;
 }
 
@@ -172,17 +196,12 @@ static void stacks_fill(struct sl_arena *a)
 	a->chunks_free = a->batches_free = a->chunk_count;
 }
 
-int sl_arena_attach_new(struct sl_arena **out, const struct sl_arena_options *opts, uint8_t *base,
-			struct sl_error *err)
+int sl_arena_tables_make(struct sl_arena **out, const struct sl_arena_options *opts,
+			 const struct sl_arena_geometry *g, uint8_t *base, struct sl_error *err)
 {
-	struct sl_arena_geometry g;
+	uint64_t bytes = memory_bytes(g, opts);
 	struct sl_arena *a;
-	uint64_t bytes;
 
-	if (!sl_arena_geometry_of(opts, &g))
-		return sl_error_set(err, -EINVAL, "arena of %llu bytes: sizes are out of range",
-				    (unsigned long long)opts->bytes);
-	bytes = memory_bytes(&g, opts);
 	a = aligned_alloc(64, round_up(bytes, 64));
 	if (!a)
 		return sl_error_set(err, -ENOMEM, "tables of the arena: %llu bytes",
@@ -190,13 +209,31 @@ int sl_arena_attach_new(struct sl_arena **out, const struct sl_arena_options *op
 	memset(a, 0, bytes); /* faulted in here rather than by the worker */
 	a->base = base;
 	a->memory_bytes = bytes;
-	tables_point(a, &g);
+	tables_point(a, g);
 	memory_point(a);
-	a->turn = 1;
 	a->batch_bytes_max = opts->batch_bytes_max;
 	a->batch_records_max = opts->batch_records_max;
-	a->chunks_reserve = batch_chunks(opts) + reserve_levels(opts);
+	a->chunks_split = batch_chunks(opts) + reserve_levels(opts);
+	a->chunks_reserve = a->chunks_split + compress_chunks(opts, g->chunk_count);
 	a->batches_reserve = reserve_levels(opts);
+	*out = a;
+	return 0;
+}
+
+int sl_arena_attach_new(struct sl_arena **out, const struct sl_arena_options *opts, uint8_t *base,
+			struct sl_error *err)
+{
+	struct sl_arena_geometry g;
+	struct sl_arena *a;
+	int rc;
+
+	if (!sl_arena_geometry_of(opts, &g))
+		return sl_error_set(err, -EINVAL, "arena of %llu bytes: sizes are out of range",
+				    (unsigned long long)opts->bytes);
+	rc = sl_arena_tables_make(&a, opts, &g, base, err);
+	if (rc < 0)
+		return rc;
+	a->turn = 1;
 	a->birth_next = UINT64_C(1) << 20;
 	header_init(a->header, &g, opts->worker_index);
 	stacks_fill(a);

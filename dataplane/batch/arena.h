@@ -26,17 +26,22 @@ struct sl_arena_options {
 	uint32_t batch_records_max; /* at most SL_BATCH_RECORDS_LIMIT */
 };
 
-/* For the worker, beside each batch. next and user are the worker's own; they start as SL_NONE and
- * 0 at each open. */
+/* Beside each batch, of the chain that is being written. The arena's own. */
 struct sl_batch_link {
-	uint64_t user;
-	uint32_t next;
-	uint32_t last_chunk; /* of the chain that is being written; the arena's own */
+	uint32_t last_chunk;
+	uint32_t chunks_left; /* that the batch may still take; UINT32_MAX: no limit of its own; 0
+				 after a load, so that it ends with its last chunk */
 };
 
 struct sl_arena_reject {
 	int16_t error;
 	uint32_t batch; /* OPEN */
+};
+
+/* What the batches that were found at load say of a ring. */
+struct sl_ring_evidence {
+	uint64_t end_seq; /* behind its last record in batches of the last turn; 0: none there */
+	uint64_t live;    /* records of it that wait for their report */
 };
 
 struct sl_arena {
@@ -61,9 +66,14 @@ struct sl_arena {
 	 * the cache. */
 	uint32_t *chunk_stack, *batch_stack;
 	uint32_t chunks_free, batches_free;
-	uint32_t chunks_reserve, batches_reserve; /* for one split, never for new records */
+	uint32_t chunks_reserve, batches_reserve; /* never for new records */
+	uint32_t chunks_split; /* of chunks_reserve: for one split; the rest is for one compression */
 
 	uint64_t birth_next; /* counter << 20 */
+	/* Filled at load, in memory only: batches that were found, the oldest first. */
+	struct sl_ring_evidence *evidence; /* by ring */
+	uint32_t *by_birth;
+	uint32_t by_birth_count;
 	struct sl_arena_reject rejects[SL_REJECT_ERRORS_MAX];
 	uint32_t reject_count;
 	uint8_t *scratch; /* one record of batch_bytes_max: those that span chunks are checked here
@@ -87,6 +97,41 @@ uint64_t sl_arena_memory_bytes(const struct sl_arena_options *opts);
  */
 int sl_arena_create(struct sl_arena **out, const struct sl_arena_options *opts, const char *path,
 		    struct sl_error *err);
+
+/* What a load found and did; counts of batches unless a name says otherwise. */
+struct sl_arena_loaded {
+	uint64_t records; /* that wait: for their outcome or for their report */
+	uint32_t open, sealed, sent, resolved;
+	uint32_t unnumbered; /* their partition had moved to another epoch */
+	uint32_t unknown;    /* sent without producer id: nobody can say what became of them */
+	uint32_t condemned;  /* damaged, but their records are told an outcome */
+	uint32_t lost;       /* damaged so that nobody knows whose they were */
+	uint32_t slots_lost; /* topics, partitions, segments, rings that were none */
+	uint32_t segments, rings;
+};
+
+/*
+ * Maps the arena that an earlier agent left at path, checks every byte of its metadata that is
+ * used and brings it to rest. Its own geometry rules; of opts the limits of a batch are taken. What
+ * is in it may be hostile or torn: work is bounded by its size, damaged batches are given an
+ * outcome (see struct sl_arena_loaded). It may be killed anywhere and done again.
+ *
+ * Afterwards: rings that are LIVE wait for sl_arena_ring_attach() or sl_arena_ring_retire(), and
+ * sl_arena_turn_begin() for all of them. by_birth lists the batches.
+ *
+ * 0; -ENOENT; -EWOULDBLOCK a living agent has it; -EPROTO another layout, whose batches are live;
+ * -ESTALE another layout or geometry without live batches or applications: it may be replaced;
+ * -EBADMSG header damaged, or it is from before the host was started. Control thread.
+ */
+int sl_arena_load(struct sl_arena **out, const struct sl_arena_options *opts, const char *path,
+		  struct sl_arena_loaded *loaded, struct sl_error *err);
+
+/* The same from a mapping of bytes, which is the arena's from then on when it returns 0. */
+int sl_arena_load_memory(struct sl_arena **out, const struct sl_arena_options *opts, uint8_t *base,
+			 uint64_t bytes, struct sl_arena_loaded *loaded, struct sl_error *err);
+
+/* Does anything in it belong to somebody: a batch, or the rings of an application? */
+bool sl_arena_holds(const struct sl_arena *a);
 
 /* The same in anonymous memory, for tests and the simulator. */
 int sl_arena_create_memory(struct sl_arena **out, const struct sl_arena_options *opts,
@@ -124,6 +169,14 @@ struct sl_arena_ring_cursor sl_arena_ring_cursor(const struct sl_arena *a, uint3
  * thread, by message. */
 int sl_arena_pid_add(struct sl_arena *a, int64_t producer_id, uint64_t now_realtime_ms,
 		     uint32_t *slot);
+/* The cluster whose numbers these are. It may become another's: then all producer ids are forgotten
+ * first. */
+bool sl_arena_cluster_known(const struct sl_arena *a);
+bool sl_arena_cluster_is(const struct sl_arena *a, const char *id);
+void sl_arena_cluster_store(struct sl_arena *a, const char *id);
+/* No batch is SENT. */
+void sl_arena_pids_forget(struct sl_arena *a);
+
 int sl_arena_topic_add(struct sl_arena *a, const char *name, const uint8_t topic_id[16],
 		       uint32_t *slot);
 void sl_arena_topic_partitions_store(struct sl_arena *a, uint32_t topic_slot,
@@ -156,6 +209,38 @@ void sl_arena_segment_drop(struct sl_arena *a,
 
 /* A ring begins at position 0, record 0. It may be consumed once the keeper holds its segments. */
 int sl_arena_ring_add(struct sl_arena *a, uint32_t segment_slot, uint32_t index, uint32_t *slot);
+void sl_arena_ring_mode_store(struct sl_arena *a, uint32_t ring_slot, uint32_t report_mode);
+
+/* A ring's two pages and its bytes, as they were found again. */
+struct sl_arena_ring_memory {
+	const struct sl_app_page *app;
+	struct sl_agent_page *page;
+	const struct sl_report *reports;
+	const uint8_t *data;
+	uint64_t ring_bytes;
+	uint32_t report_slots;
+	uint32_t record_bytes_max; /* of a record's header.length */
+};
+
+struct sl_arena_ring_attached {
+	uint64_t pos, seq;         /* where reading goes on */
+	uint64_t report_write_pos; /* entries that were written */
+	uint64_t settled;          /* records before seq whose report is out */
+	/* The last report was out, but not noted: its outcome and how many records, 0: none. */
+	uint8_t outcome;
+	uint32_t count;
+};
+
+/*
+ * Step 3 of recovery for a ring that was LIVE at load: entombs the run that its last report shows,
+ * derives the true cursor from the batches of the last turn, and stores it. Both memories are the
+ * application's to forge: enum sl_poison, SL_POISON_NONE when it is right; else nothing of the ring
+ * is read. May be killed anywhere and done again. Worker.
+ */
+enum sl_poison sl_arena_ring_attach(struct sl_arena *a, uint32_t ring_slot,
+				    const struct sl_arena_ring_memory *memory,
+				    struct sl_arena_ring_attached *out);
+
 /* Its application is gone and it is drained. The slot is used again when no live batch can name it
  * any more. */
 void sl_arena_ring_retire(struct sl_arena *a, uint32_t ring_slot);

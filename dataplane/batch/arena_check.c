@@ -10,14 +10,15 @@
 #include "dataplane/batch/arena.h"
 #include "dataplane/batch/arena_internal.h"
 
-enum { IN_FLIGHT_MAX = 5 };
+/* Pieces of a split stand in for one batch that was in flight: a level of cuts adds one. */
+enum { SENT_BATCHES_MAX = 5 + 21 };
 
 struct check {
 	const struct sl_arena *a;
 	struct sl_error *err;
 	uint32_t *owner; /* by chunk: the batch, or SL_NONE */
 	uint64_t *births;
-	uint32_t birth_count;
+	uint32_t birth_count, live_count;
 	uint32_t *sent; /* by partition */
 	bool crashed;
 };
@@ -109,10 +110,10 @@ static int chain_check(struct check *c, uint32_t batch, const struct sl_arena_ba
 	if (w.bytes_left || w.runs_left)
 		return BAD(c, "batch %u: chain is %u bytes and %u runs short", batch, w.bytes_left,
 			   w.runs_left);
+	frozen = frozen && life.state != SL_BATCH_RESOLVED; /* only its runs are read then */
 	if (frozen && b->payload_crc != w.crc)
 		return BAD(c, "batch %u: payload does not match its sum", batch);
-	if (frozen && life.state != SL_BATCH_RESOLVED &&
-	    b->frozen_sum != sl_batch_frozen_sum(b, life.selector))
+	if (frozen && b->frozen_sum != sl_batch_frozen_sum(b, life.selector))
 		return BAD(c, "batch %u: descriptor does not match its sum", batch);
 	return 0;
 }
@@ -132,9 +133,9 @@ static int partition_check(struct check *c, uint32_t batch, const struct sl_aren
 		return 0;
 	if (life.pid_slot >= SL_ARENA_PIDS || c->a->header->pids[life.pid_slot].producer_id < 0)
 		return BAD(c, "batch %u: producer id slot %u is not in use", batch, life.pid_slot);
-	if (++c->sent[b->partition] > IN_FLIGHT_MAX)
+	if (++c->sent[b->partition] > SENT_BATCHES_MAX)
 		return BAD(c, "partition slot %u has more than %d batches sent", b->partition,
-			   IN_FLIGHT_MAX);
+			   SENT_BATCHES_MAX);
 	return 0;
 }
 
@@ -157,7 +158,10 @@ static int batch_check(struct check *c, uint32_t batch)
 			   records);
 	if (life.state != SL_BATCH_OPEN && records == 0)
 		return BAD(c, "batch %u: sealed without records", batch);
-	c->births[c->birth_count++] = b->birth;
+	c->live_count++;
+	/* The first piece of a split has the birth of what it replaces. */
+	if (life.state != SL_BATCH_REPLACED && life.state != SL_BATCH_SHADOW)
+		c->births[c->birth_count++] = b->birth;
 	if (partition_check(c, batch, b, life) < 0)
 		return -EBADMSG;
 	return chain_check(c, batch, b, life);
@@ -234,14 +238,14 @@ static int stacks_check(struct check *c)
 	}
 	if (owned + a->chunks_free != a->chunk_count)
 		return BAD(c, "%u chunks leaked", a->chunk_count - owned - a->chunks_free);
-	if (c->birth_count + a->batches_free != a->batch_count)
-		return BAD(c, "%u live and %u free descriptors of %u", c->birth_count,
+	if (c->live_count + a->batches_free != a->batch_count)
+		return BAD(c, "%u live and %u free descriptors of %u", c->live_count,
 			   a->batches_free, a->batch_count);
 	for (i = 0; i < a->batches_free; i++)
 		if (sl_life_load(&a->batches[a->batch_stack[i]]).state != SL_BATCH_FREE)
 			return BAD(c, "live batch %u on the free stack", a->batch_stack[i]);
-	if (c->birth_count != atomic_load_explicit(&a->header->live_count, memory_order_relaxed))
-		return BAD(c, "%u live batches, the header says %u", c->birth_count,
+	if (c->live_count != atomic_load_explicit(&a->header->live_count, memory_order_relaxed))
+		return BAD(c, "%u live batches, the header says %u", c->live_count,
 			   a->header->live_count);
 	return 0;
 }

@@ -17,8 +17,7 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/* Opens what is there and takes its lock. The descriptor, or a negative errno. */
-static int existing_lock(const char *path, struct sl_error *err)
+int sl_arena_file_lock(const char *path, struct sl_error *err)
 {
 	int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
@@ -39,7 +38,7 @@ static int existing_lock(const char *path, struct sl_error *err)
 	return rc;
 }
 
-static bool header_sane(const struct sl_arena_header *h, struct sl_arena_geometry *g)
+bool sl_arena_header_sane(const struct sl_arena_header *h, struct sl_arena_geometry *g)
 {
 	*g = (struct sl_arena_geometry){
 		.chunk_bytes = h->chunk_bytes,
@@ -90,7 +89,7 @@ static int probe_fd(int fd, const char *path, uint64_t *live_records, char build
 		return sl_error_set(err, -EPROTO, "%s has another layout, written by %s", path,
 				    build);
 	}
-	if (!header_sane(&h, &g) || live_records_count(fd, &g, live_records) < 0)
+	if (!sl_arena_header_sane(&h, &g) || live_records_count(fd, &g, live_records) < 0)
 		return sl_error_set(err, -EBADMSG, "%s is damaged", path);
 	return 0;
 }
@@ -98,7 +97,7 @@ static int probe_fd(int fd, const char *path, uint64_t *live_records, char build
 int sl_arena_probe(const char *path, uint64_t *live_records, char build[static 40],
 		   struct sl_error *err)
 {
-	int fd = existing_lock(path, err);
+	int fd = sl_arena_file_lock(path, err);
 	int rc;
 
 	if (fd < 0)
@@ -141,7 +140,7 @@ static int file_make(const char *path, uint64_t bytes, struct sl_error *err)
 	return fd;
 }
 
-static void boot_id_read(uint8_t out[16])
+void sl_boot_id_read(uint8_t out[16])
 {
 	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
 	uint32_t i = 0;
@@ -178,7 +177,7 @@ static int file_arena(struct sl_arena **out, const struct sl_arena_options *opts
 	rc = sl_arena_attach_new(out, opts, base, err);
 	if (rc < 0)
 		goto out_unmap;
-	boot_id_read((*out)->header->boot_id);
+	sl_boot_id_read((*out)->header->boot_id);
 	(*out)->header->fixed_sum = sl_arena_header_sum((*out)->header);
 	(*out)->path = strdup(path);
 	if (!(*out)->path || rename(new_path, path) < 0) {
@@ -207,7 +206,7 @@ int sl_arena_create(struct sl_arena **out, const struct sl_arena_options *opts, 
 				    (unsigned long long)opts->bytes);
 	if (snprintf(new_path, sizeof(new_path), "%s.new", path) >= (int)sizeof(new_path))
 		return sl_error_set(err, -ENAMETOOLONG, "%s: too long a path", path);
-	old = existing_lock(path, err);
+	old = sl_arena_file_lock(path, err);
 	if (old < 0 && old != -ENOENT)
 		return old;
 	rc = old < 0 ? 0 : probe_fd(old, path, &live_records, build, err);

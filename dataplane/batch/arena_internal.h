@@ -20,11 +20,45 @@ struct sl_arena_geometry {
 bool sl_arena_geometry_fill(struct sl_arena_geometry *g);
 bool sl_arena_geometry_of(const struct sl_arena_options *opts, struct sl_arena_geometry *g);
 
-/* The tables in memory for a mapping at base, which is initialised to an empty arena. 0 or -ENOMEM.
- */
+/* The tables in memory for a mapping at base, of which nothing is read or written. 0 or -ENOMEM. */
+int sl_arena_tables_make(struct sl_arena **out, const struct sl_arena_options *opts,
+			 const struct sl_arena_geometry *g, uint8_t *base, struct sl_error *err);
+
+/* The same, and the mapping is initialised to an empty arena. */
 int sl_arena_attach_new(struct sl_arena **out, const struct sl_arena_options *opts, uint8_t *base,
 			struct sl_error *err);
+/* The cluster's id is left out: it becomes known after the header was written. */
 uint32_t sl_arena_header_sum(const struct sl_arena_header *h);
+bool sl_arena_header_sane(const struct sl_arena_header *h, struct sl_arena_geometry *g);
+
+/* Opens what is at path, privately ours, and takes its lock. The descriptor or a negative errno. */
+int sl_arena_file_lock(const char *path, struct sl_error *err);
+void sl_boot_id_read(uint8_t out[16]);
+
+/*
+ * Recovery, by the files of that name; each may be killed at any store and done again.
+ *   arena_slots_load.c   the small tables: what is no slot becomes none
+ *   arena_walk.c         one descriptor and its chain, believed by nobody
+ *   arena_recover.c      steps 1, 2, 5, 6 and 7 over all descriptors
+ */
+void sl_slots_recover(struct sl_arena *a, struct sl_arena_loaded *loaded);
+void sl_slots_tidy(struct sl_arena *a);
+int sl_batches_recover(struct sl_arena *a, struct sl_arena_loaded *loaded, struct sl_error *err);
+
+enum sl_walk_result {
+	SL_WALK_GOOD,
+	SL_WALK_FIELDS, /* the chain and its runs can be read, other fields cannot be believed */
+	SL_WALK_CHAIN,  /* the chain or the runs are damaged */
+};
+
+/* Judges a descriptor that is not FREE. owner: by chunk, the batch that has it; chunks it takes are
+ * marked. *rival: the batch that has one of its chunks too, or SL_NONE. An OPEN one is made ready
+ * for appends. */
+enum sl_walk_result sl_batch_walk(struct sl_arena *a, uint32_t batch, uint32_t *owner,
+				  uint32_t *rival);
+
+/* Closes the chain of an OPEN batch and freezes it. */
+void sl_chain_close(struct sl_arena *a, uint32_t batch);
 
 /* The partition's numbers start over under another producer id. 0 or -EOVERFLOW. */
 int sl_partition_pid_move(struct sl_arena *a, struct sl_arena_partition *p, uint32_t pid_slot);

@@ -112,6 +112,7 @@ static const struct field fields[] = {
 	FIELD(ring, segment),
 	FIELD(ring, index),
 	FIELD(ring, retire_birth),
+	FIELD(ring, report_mode),
 	FIELD(ring, zero),
 };
 

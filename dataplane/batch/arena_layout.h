@@ -173,7 +173,8 @@ struct sl_arena_ring {
 	_Atomic uint32_t state;
 	uint32_t poison, segment, index;
 	uint64_t retire_birth;
-	uint8_t zero[64];
+	uint32_t report_mode; /* enum sl_report_mode; 0: not told yet */
+	uint8_t zero[60];
 };
 
 static_assert(sizeof(struct sl_arena_pid) == 32 && sizeof(struct sl_arena_header) == 512,

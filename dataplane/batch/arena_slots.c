@@ -41,6 +41,50 @@ int sl_arena_pid_add(struct sl_arena *a, int64_t producer_id, uint64_t now_realt
 	return -ENOSPC;
 }
 
+bool sl_arena_cluster_known(const struct sl_arena *a)
+{
+	return a->header->cluster_id[0] != 0;
+}
+
+bool sl_arena_cluster_is(const struct sl_arena *a, const char *id)
+{
+	return strncmp(a->header->cluster_id, id, sizeof(a->header->cluster_id) - 1) == 0;
+}
+
+/* Its first letter is taken away first and comes back last: half an id is none. */
+void sl_arena_cluster_store(struct sl_arena *a, const char *id)
+{
+	char *to = a->header->cluster_id;
+	size_t bytes = strnlen(id, sizeof(a->header->cluster_id) - 1);
+
+	to[0] = 0;
+	SL_ORDER();
+	memset(to + 1, 0, sizeof(a->header->cluster_id) - 1);
+	if (bytes > 1)
+		memcpy(to + 1, id + 1, bytes - 1);
+	SL_ORDER();
+	to[0] = id[0];
+	SL_ORDER();
+}
+
+/* Partitions first: one whose producer id is gone would start over in an epoch that it had. */
+void sl_arena_pids_forget(struct sl_arena *a)
+{
+	uint32_t i;
+
+	for (i = 0; i < a->partition_count; i++) {
+		atomic_store_explicit(&a->partitions[i].seq,
+				      sl_partition_seq_pack((struct sl_partition_seq){
+					      .pid_slot = SL_ARENA_PID_NONE}),
+				      memory_order_relaxed);
+		SL_ORDER();
+	}
+	for (i = 0; i < SL_ARENA_PIDS; i++) {
+		a->header->pids[i].producer_id = -1;
+		SL_ORDER();
+	}
+}
+
 int sl_arena_topic_add(struct sl_arena *a, const char *name, const uint8_t topic_id[16],
 		       uint32_t *slot)
 {
@@ -261,9 +305,18 @@ int sl_arena_ring_add(struct sl_arena *a, uint32_t segment_slot, uint32_t index,
 	ring->segment = segment_slot;
 	ring->index = index;
 	ring->retire_birth = 0;
+	ring->report_mode = 0;
+	memset(&a->evidence[*slot], 0, sizeof(a->evidence[*slot]));
 	a->ring_seq[*slot] = 0;
 	state_store(&ring->state, SL_SLOT_LIVE);
 	return 0;
+}
+
+void sl_arena_ring_mode_store(struct sl_arena *a, uint32_t ring_slot, uint32_t report_mode)
+{
+	SL_ASSERT(ring_slot < a->ring_count);
+	a->rings[ring_slot].report_mode = report_mode;
+	SL_ORDER(); /* before the application hears that it is open */
 }
 
 void sl_arena_ring_retire(struct sl_arena *a, uint32_t ring_slot)

@@ -63,8 +63,7 @@ static int batch_open(struct sl_arena *a, struct sl_arena_batch fields, uint32_t
 	sl_life_store(b, (struct sl_life){.state = SL_BATCH_OPEN, .pid_slot = SL_ARENA_PID_NONE});
 	live_count_add(a, 1);
 	a->birth_next += UINT64_C(1) << 20;
-	a->links[batch].next = SL_NONE;
-	a->links[batch].user = 0;
+	a->links[batch].chunks_left = UINT32_MAX;
 	*out = batch;
 	return 0;
 }
@@ -78,6 +77,15 @@ int sl_batch_open(struct sl_arena *a, uint32_t partition_slot, int64_t base_time
 
 	SL_ASSERT(partition_slot < a->partition_count);
 	return batch_open(a, fields, batch);
+}
+
+void sl_batch_fill_set(struct sl_arena *a, uint32_t batch, uint32_t fill_bytes)
+{
+	uint32_t chunks = (fill_bytes + a->chunk_bytes - 1) >> a->chunk_shift;
+
+	SL_ASSERT(fill_bytes > 0 && fill_bytes <= SL_BATCH_BYTES_LIMIT);
+	SL_ASSERT(sl_batch_records(a, batch) == 0);
+	a->links[batch].chunks_left = chunks - 1; /* the first one came with the batch */
 }
 
 /* The record as it will stand in the batch, in the scratch. Its size, or -EBADMSG. */
@@ -117,6 +125,22 @@ static uint32_t chunks_needed(const struct sl_arena *a, uint64_t room, uint32_t 
 	if (room > run_bytes)
 		total -= total < room ? total : room;
 	return (uint32_t)((total + a->chunk_bytes - 1) >> a->chunk_shift);
+}
+
+/*
+ * Takes this many chunks off what the batch may have, where that and the arena allow them. The
+ * first record has as many as it needs: no other batch would hold it in fewer.
+ */
+static int chunks_claim(struct sl_arena *a, uint32_t batch, uint64_t tail, uint32_t chunks)
+{
+	struct sl_batch_link *link = &a->links[batch];
+
+	if (chunks > link->chunks_left && sl_tail_records(tail) > 0)
+		return -E2BIG;
+	if (chunks > sl_arena_chunks_free(a))
+		return -ENOSPC;
+	link->chunks_left -= chunks < link->chunks_left ? chunks : link->chunks_left;
+	return 0;
 }
 
 static void record_scatter(struct sl_arena *a, uint32_t batch, const uint8_t *from, uint32_t bytes)
@@ -192,9 +216,11 @@ int sl_batch_append_slow(struct sl_arena *a, uint32_t batch, const struct sl_bat
 	wire_bytes = record_scratch(a, r, time, index, body_bytes);
 	if (wire_bytes < 0)
 		return wire_bytes;
-	if (chunks_needed(a, b->run_offset - b->write_offset, (uint32_t)wire_bytes, run_bytes) >
-	    sl_arena_chunks_free(a))
-		return -ENOSPC;
+	rc = chunks_claim(
+		a, batch, tail,
+		chunks_needed(a, b->run_offset - b->write_offset, (uint32_t)wire_bytes, run_bytes));
+	if (rc < 0)
+		return rc;
 
 	b->turn_tag = a->turn;
 	SL_ORDER();
@@ -262,8 +288,7 @@ int sl_batch_reject(struct sl_arena *a, uint32_t ring, uint64_t seq, int16_t err
 	return 0;
 }
 
-/* Closes the chain of an OPEN batch and freezes it. */
-static void chain_close(struct sl_arena *a, uint32_t batch)
+void sl_chain_close(struct sl_arena *a, uint32_t batch)
 {
 	struct sl_arena_batch *b = &a->batches[batch];
 	uint32_t chunk, crc = 0;
@@ -286,7 +311,7 @@ uint32_t sl_arena_rejects_resolve(struct sl_arena *a, uint32_t *out_batches, uin
 	while (count < max && a->reject_count > 0) {
 		uint32_t batch = a->rejects[--a->reject_count].batch;
 
-		chain_close(a, batch);
+		sl_chain_close(a, batch);
 		sl_life_store(&a->batches[batch], (struct sl_life){.state = SL_BATCH_RESOLVED,
 								   .pid_slot = SL_ARENA_PID_NONE});
 		out_batches[count++] = batch;
@@ -299,7 +324,7 @@ void sl_batch_seal(struct sl_arena *a, uint32_t batch)
 	struct sl_arena_batch *b = &a->batches[batch];
 
 	SL_ASSERT(sl_life_load(b).state == SL_BATCH_OPEN && sl_batch_records(a, batch) > 0);
-	chain_close(a, batch);
+	sl_chain_close(a, batch);
 	sl_life_store(b, (struct sl_life){.state = SL_BATCH_SEALED, .pid_slot = SL_ARENA_PID_NONE});
 }
 

@@ -27,6 +27,14 @@ int sl_batch_open(struct sl_arena *a, uint32_t partition_slot, int64_t base_time
 		  uint64_t deadline_up_ns, uint32_t *batch);
 
 /*
+ * The batch ends where the chunks end that hold fill_bytes, above 0: what it occupies counts, its
+ * runs included. A record that needs one more finds it full, so that no chunk is begun for the few
+ * bytes that the runs displaced; only a single record takes as many as it needs. Before the first
+ * append; without this call the limits of the arena alone end a batch.
+ */
+void sl_batch_fill_set(struct sl_arena *a, uint32_t batch, uint32_t fill_bytes);
+
+/*
  * sl_batch_append() is in append.h.
  *
  * A record that never enters a batch: its origin goes to the open reject batch of that error, which
@@ -55,6 +63,13 @@ static inline uint32_t sl_batch_bytes(const struct sl_arena *a, uint32_t batch)
 static inline uint32_t sl_batch_records(const struct sl_arena *a, uint32_t batch)
 {
 	return sl_tail_records(atomic_load_explicit(&a->batches[batch].tail, memory_order_relaxed));
+}
+
+/* Number of its codec, 0 none; from SEALED. */
+static inline uint32_t sl_batch_codec(const struct sl_arena *a, uint32_t batch)
+{
+	return sl_chain_codec(
+		a->batches[batch].chain[sl_batch_life(a, batch).selector].bytes_codec);
 }
 
 /* Payload bytes as they are sent; from SEALED. */

@@ -43,7 +43,7 @@ static int out_chunk_add(struct sl_arena *a, struct sl_batch_compression *job, u
 {
 	uint32_t chunk;
 
-	if (sl_arena_chunks_free(a) == 0)
+	if (a->chunks_free <= a->chunks_split)
 		return -ENOSPC;
 	chunk = sl_chunk_take(a);
 	if (job->last_chunk == SL_NONE)

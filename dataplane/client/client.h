@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "dataplane/base/assert.h"
 #include "dataplane/base/error.h"
 #include "dataplane/client/sluice.h"
 #include "dataplane/shm/handshake.h"
@@ -132,6 +133,15 @@ static inline struct ring_cold *ring_cold(const sluice_ring *ring)
 	return (struct ring_cold *)(void *)((uint8_t *)(uintptr_t)ring + SL_SHM_PAGE_BYTES);
 }
 
+/*
+ * Is it time to look for the agent? Also when the next look lies further away than it was ever put:
+ * then the wall clock, which a record's timestamp needs anyway, was set back.
+ */
+static inline bool ring_look_due(const sluice_ring *ring, uint64_t now_ms)
+{
+	return ring->look_ms - now_ms - 1 >= CLIENT_LOOK_MS;
+}
+
 /* options.c: the defaults filled in and checked. */
 int sl_client_options(const struct sluice_options *given, struct sluice_options *out,
 		      struct sl_error *err);
@@ -177,8 +187,27 @@ int sl_ring_open_check(sluice_ring *ring);
 /* ring.c: a record without body. 0 or what sluice_send() may return. */
 int sl_ring_flush_record(sluice_ring *ring);
 
-/* settled.c */
-int sl_settled_mark(struct settled_map *map, uint64_t first_seq, uint64_t count);
+/* settled.c: all that sl_settled_mark() leaves. Marking twice is allowed. */
+int sl_settled_mark_slow(struct settled_map *map, uint64_t first_seq, uint64_t count);
+
+/*
+ * Records first_seq .. first_seq + count - 1 have their outcome. 0 or -ENOMEM. With keys a report
+ * names one record or two, so that what falls into one word of the window is done here.
+ */
+static inline int sl_settled_mark(struct settled_map *map, uint64_t first_seq, uint64_t count)
+{
+	uint64_t shift = first_seq % 64;
+	uint64_t *word;
+
+	if (SL_UNLIKELY(first_seq - map->floor_seq >= map->bits || count - 1 >= 64 - shift))
+		return sl_settled_mark_slow(map, first_seq, count);
+	word = &map->words[(first_seq & (map->bits - 1)) / 64];
+	*word |= (UINT64_MAX >> (64 - count)) << shift;
+	if (SL_LIKELY(*word != UINT64_MAX))
+		return 0;
+	return sl_settled_mark_slow(map, first_seq, count);
+}
+
 /* The first run of unsettled records before end_seq: false when there is none. */
 bool sl_settled_gap(const struct settled_map *map, uint64_t end_seq, uint64_t *first_seq,
 		    uint64_t *count);

@@ -121,7 +121,7 @@ static inline int64_t now_ms(sluice_ring *ring)
 	 */
 	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
 	ms = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-	if (SL_UNLIKELY((uint64_t)ms >= ring->look_ms))
+	if (SL_UNLIKELY(ring_look_due(ring, (uint64_t)ms)))
 		sl_ring_look(ring, (uint64_t)ms);
 	return ms;
 }

@@ -39,7 +39,7 @@ void sl_ring_look_now_and_then(sluice_ring *ring)
 
 	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
 	now_ms = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-	if (now_ms >= ring->look_ms)
+	if (ring_look_due(ring, now_ms))
 		sl_ring_look(ring, now_ms);
 }
 

@@ -36,7 +36,7 @@ static int settled_grow(struct settled_map *map, uint64_t seq)
 	return 0;
 }
 
-int sl_settled_mark(struct settled_map *map, uint64_t first_seq, uint64_t count)
+int sl_settled_mark_slow(struct settled_map *map, uint64_t first_seq, uint64_t count)
 {
 	uint64_t end = first_seq + count;
 	uint64_t seq;

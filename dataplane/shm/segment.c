@@ -238,6 +238,11 @@ int sl_segment_status_reopen(int fd, const struct sl_segment_geometry *geometry,
 	return 0;
 }
 
+int sl_segment_read_only(int fd, struct sl_error *err)
+{
+	return reopen(fd, O_RDONLY, err);
+}
+
 int sl_segment_map(int fd, uint64_t bytes, bool writable, void **base, struct sl_error *err)
 {
 	void *p =

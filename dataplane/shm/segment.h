@@ -37,6 +37,12 @@ int sl_segment_geometry_check(const struct sl_segment_geometry *geometry, struct
 uint64_t sl_segment_data_bytes(const struct sl_segment_geometry *geometry);
 uint64_t sl_segment_status_bytes(const struct sl_segment_geometry *geometry);
 
+/* Both: what an application's rings and reports take of the machine. */
+static inline uint64_t sl_segment_bytes(const struct sl_segment_geometry *geometry)
+{
+	return sl_segment_data_bytes(geometry) + sl_segment_status_bytes(geometry);
+}
+
 /* The application's side: a new D, allocated, sealed, with its ident written. The descriptor or
  * -errno. */
 int sl_segment_data_create(const struct sl_segment_geometry *geometry,
@@ -69,6 +75,10 @@ int sl_segment_status_check(int fd, const struct sl_segment_geometry *geometry,
  */
 int sl_segment_status_reopen(int fd, const struct sl_segment_geometry *geometry, int *read_write,
 			     struct sl_error *err);
+
+/* Another descriptor of our own S, to be given away: it can only be read with. The descriptor or
+ * -errno. */
+int sl_segment_read_only(int fd, struct sl_error *err);
 
 /*
  * Maps all of it, shared; not inherited by children (MADV_DONTFORK) and not part of core dumps.

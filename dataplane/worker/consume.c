@@ -8,10 +8,14 @@
 
 #include "dataplane/wire/error_code.h"
 
-enum { RECORD_OVERHEAD_MAX = 21 + SL_BATCH_HEADER_BYTES }; /* of the wire, above a record's tail */
+enum {
+	RECORD_OVERHEAD_MAX = 21 + SL_BATCH_HEADER_BYTES, /* of the wire, above a record's tail */
+	NEXT_EXTRA_BYTES = 24, /* of the next record's usual head, its run, and what the first run took */
+};
 
 enum step {
 	STEP_TAKEN,
+	STEP_FULL, /* the batch, which is closed now: the record goes to the next one */
 	STEP_WAITS_INBOX,
 	STEP_WAITS_TOPIC,
 	STEP_WAITS_ARENA,
@@ -136,6 +140,7 @@ static int batch_open(struct sl_worker *w, struct partition *p, int64_t timestam
 
 	if (sl_batch_open(w->arena, p->slot, timestamp_ms, deadline, &batch) < 0)
 		return -ENOSPC;
+	sl_batch_fill_set(w->arena, batch, topic->settings.batch_bytes);
 	w->extras[batch] = (struct batch_extra){.link = NONE, .partition = (uint32_t)(p - w->partitions)};
 	w->live_batches++;
 	topic->tables->queue[p->index]++;
@@ -147,9 +152,11 @@ static int batch_open(struct sl_worker *w, struct partition *p, int64_t timestam
 	return 0;
 }
 
+/* Whether the next record would not fit, if it is like this one. Where runs take more, that record finds out. */
 static bool batch_full(const struct sl_worker *w, const struct partition *p, uint32_t record_bytes)
 {
-	return sl_batch_bytes(w->arena, p->open) + record_bytes > w->topics[p->topic].settings.batch_bytes;
+	return sl_batch_bytes(w->arena, p->open) + record_bytes + NEXT_EXTRA_BYTES >
+	       w->topics[p->topic].settings.batch_bytes;
 }
 
 static void close_full(struct sl_worker *w, struct partition *p)
@@ -158,7 +165,22 @@ static void close_full(struct sl_worker *w, struct partition *p)
 	sl_partition_update(w, p);
 }
 
-/* Appends to the partition's open batch; closes it when the next record of this size would not fit. */
+static enum step append_refused(struct sl_worker *w, struct partition *p, int rc)
+{
+	switch (rc) {
+	case -E2BIG:
+		close_full(w, p);
+		return STEP_FULL;
+	case -EBADMSG:
+		return STEP_POISON_TAIL;
+	case -EMSGSIZE:
+		return STEP_TOO_LARGE;
+	default:
+		return STEP_WAITS_ARENA;
+	}
+}
+
+/* Appends to the partition's open batch; closes it when the next record of this size, or this one, would not fit. */
 static enum step append(struct sl_worker *w, struct ring *ring, struct partition *p, const struct sl_ring_item *item,
 			uint64_t seq, bool *boundary)
 {
@@ -172,14 +194,8 @@ static enum step append(struct sl_worker *w, struct ring *ring, struct partition
 		*boundary = true;
 	}
 	rc = sl_batch_append(w->arena, p->open, &record);
-	if (SL_UNLIKELY(rc == -E2BIG)) {
-		close_full(w, p);
-		if (batch_open(w, p, item->timestamp_ms) < 0)
-			return STEP_WAITS_ARENA;
-		rc = sl_batch_append(w->arena, p->open, &record);
-	}
 	if (SL_UNLIKELY(rc < 0))
-		return rc == -EBADMSG ? STEP_POISON_TAIL : rc == -EMSGSIZE ? STEP_TOO_LARGE : STEP_WAITS_ARENA;
+		return append_refused(w, p, rc);
 	if (SL_UNLIKELY(batch_full(w, p, item->tail_bytes))) {
 		*boundary = true;
 		close_full(w, p);
@@ -211,6 +227,20 @@ static enum step topic_missing(const struct sl_worker *w, const struct ring *rin
 	return sl_msg_ring_empty(&w->inbox) ? STEP_POISON_TOPIC : STEP_WAITS_INBOX;
 }
 
+static bool item_sticky(const struct sl_worker *w, uint32_t i)
+{
+	return w->items[i].partition < 0 && w->ways[i] == SL_PARTITIONER_WAY_STICKY;
+}
+
+/* Where a record goes that found its batch full: if a change of partition is due, it is not left behind in a new batch. */
+static int32_t route_again(struct sl_worker *w, struct topic *topic, uint32_t i, int32_t index)
+{
+	if (!item_sticky(w, i) || !sl_sticky_account(&topic->sticky, 0, topic->settings.batch_bytes, true))
+		return index;
+	sl_topic_sticky_next(w, topic);
+	return (int32_t)topic->sticky.partition;
+}
+
 static enum step item_take(struct sl_worker *w, struct ring *ring, uint32_t i, uint64_t seq)
 {
 	const struct sl_ring_item *item = &w->items[i];
@@ -230,10 +260,14 @@ static enum step item_take(struct sl_worker *w, struct ring *ring, uint32_t i, u
 	index = route(w, topic, i);
 	if (SL_UNLIKELY(index < 0))
 		return reject(w, ring, topic, seq, SL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
-	step = append(w, ring, &w->partitions[topic->tables->partitions[index]], item, seq, &boundary);
+	do { /* at most three times: a batch that was just opened is not full, and a change of partition is due once */
+		step = append(w, ring, &w->partitions[topic->tables->partitions[index]], item, seq, &boundary);
+		if (SL_UNLIKELY(step == STEP_FULL))
+			index = route_again(w, topic, i, index);
+	} while (SL_UNLIKELY(step == STEP_FULL));
 	if (SL_UNLIKELY(step == STEP_TOO_LARGE))
 		return reject(w, ring, topic, seq, SL_KAFKA_MESSAGE_TOO_LARGE);
-	if (step == STEP_TAKEN && item->partition < 0 && w->ways[i] == SL_PARTITIONER_WAY_STICKY &&
+	if (step == STEP_TAKEN && item_sticky(w, i) &&
 	    sl_sticky_account(&topic->sticky, item->tail_bytes, topic->settings.batch_bytes, boundary))
 		sl_topic_sticky_next(w, topic);
 	return step;
@@ -278,6 +312,7 @@ static void step_stop(struct sl_worker *w, struct ring *ring, enum step step, co
 		sl_ring_poison(w, ring, step == STEP_POISON_TAIL ? SL_POISON_TAIL : SL_POISON_TOPIC);
 		break;
 	case STEP_WAITS_INBOX: /* looked at again in the next turn */
+	case STEP_FULL: /* went to another batch */
 	case STEP_TOO_LARGE:
 	case STEP_TAKEN:
 		break;
@@ -315,7 +350,8 @@ static void turn_open(struct sl_worker *w)
 	if (w->turn_open)
 		return;
 	w->turn_open = true;
-	sl_arena_turn_begin(w->arena);
+	if (w->missing_rings == 0) /* else it would untag the evidence for theirs */
+		sl_arena_turn_begin(w->arena);
 }
 
 static uint32_t ring_consume(struct sl_worker *w, struct ring *ring)

@@ -29,7 +29,8 @@ static void topic_add(struct sl_worker *w, uint32_t index, struct sl_worker_topi
 	topic->settings = object->settings;
 	topic->error = 0;
 	/* The table in the arena is as large as ours. */
-	SL_ASSERT(sl_arena_topic_add(w->arena, object->name, no_id, &topic->slot) == 0);
+	if (!sl_resume_topic(w, index))
+		SL_ASSERT(sl_arena_topic_add(w->arena, object->name, no_id, &topic->slot) == 0);
 	if (topic->settings.idempotent)
 		producer_id_want(w);
 }
@@ -66,8 +67,11 @@ static uint32_t partitions_grow(struct sl_worker *w, uint32_t index, uint32_t co
 	struct topic *topic = &w->topics[index];
 
 	while (topic->partition_count < count && topic->tables && topic->partition_count < topic->tables->count) {
-		struct partition *p = sl_partition_add(w, index, (int32_t)topic->partition_count);
+		int32_t number = (int32_t)topic->partition_count;
+		struct partition *p = sl_resume_partition(w, index, number);
 
+		if (!p)
+			p = sl_partition_add(w, index, number);
 		if (!p)
 			break;
 		topic->tables->partitions[topic->partition_count++] = (uint32_t)(p - w->partitions);
@@ -240,8 +244,16 @@ static void message_apply(struct sl_worker *w, const struct sl_msg *msg)
 		topic_routes(w, msg->a, msg->object);
 		release(w, msg);
 		break;
+	case SL_MSG_SEGMENT_GIVE_UP:
+		sl_resume_give_up(w, msg->a);
+		break;
+	case SL_MSG_CLUSTER:
+		sl_resume_cluster(w, msg->object);
+		release(w, msg);
+		break;
 	case SL_MSG_TOPIC_SETTINGS:
 		w->topics[msg->a].settings = *(struct sl_topic_settings *)msg->object;
+		w->topics[msg->a].learned_ns = 0;
 		release(w, msg);
 		break;
 	case SL_MSG_BROKER_SET:

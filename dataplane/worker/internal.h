@@ -7,6 +7,8 @@
  *   consume.c    rings -> batches                        response.c   outcomes of batches
  *   seal.c       closing and compressing batches         report.c     outcomes -> applications
  *   conn.c       connections, frames, versions           carry.c      the control thread's requests
+ *   resume.c     what an earlier agent left
+ *   cut.c        batches that are refused as they are
  *
  * All of it runs on the worker's thread.
  */
@@ -23,6 +25,7 @@
 #include "dataplane/batch/batch.h"
 #include "dataplane/batch/codec.h"
 #include "dataplane/batch/partitioner.h"
+#include "dataplane/batch/split.h"
 #include "dataplane/shm/ring_reader.h"
 #include "dataplane/transport/transport.h"
 #include "dataplane/wire/api.h"
@@ -32,6 +35,9 @@
 #include "dataplane/worker/worker.h"
 
 #define NONE UINT32_MAX
+/* Of ring_of_slot, besides an index: nobody waits for its reports; or it was there at load, and may come back. */
+#define RING_GONE NONE
+#define RING_MISSING (NONE - 1)
 
 enum {
 	INBOX_MESSAGES = 4096,
@@ -77,6 +83,7 @@ struct ring {
 	bool draining;
 	bool resumed;  /* began under an earlier agent: its topics are bound anew */
 	bool dead;     /* its application is gone: reports are discarded */
+	uint64_t reset_seq; /* not 0: all before it is unknown, and there was no room yet to say so */
 	bool parked;   /* its report slots are full */
 	bool waits_topic, waits_arena; /* its next record needs metadata, or room */
 	bool touched;  /* something to tell the application at the end of this turn */
@@ -109,6 +116,11 @@ struct topic {
 	struct sl_modulus modulus;
 	struct sl_sticky sticky;
 	uint32_t round_robin;
+	bool resumed;         /* the arena knew it at load */
+	uint32_t resume_next; /* partition behind the last that was found again */
+	/* A batch was too large for the brokers: settings.batch_bytes is what we learned of it, then. */
+	uint64_t learned_ns; /* 0: nothing */
+	uint32_t batch_bytes_given;
 	struct sl_topic_stats stats;
 };
 
@@ -209,6 +221,7 @@ struct request {
 struct sl_worker {
 	struct sl_worker_options options;
 	struct sl_arena *arena;
+	struct sl_splitter *splitter;
 	const struct sl_env *env; /* of this turn */
 	uint64_t now_ns;          /* of this turn */
 	uint64_t up_base_ns, up_boot_ns;
@@ -219,9 +232,12 @@ struct sl_worker {
 	bool flush_now; /* a ring asked for it in this turn */
 	bool arena_freed; /* something was given back: rings that found the arena full look again */
 	bool turn_open; /* the arena's turn number was moved in this turn */
+	bool limits_learned; /* of some topic: see cut.c */
 
 	struct ring *rings;
-	uint32_t *ring_of_slot; /* the arena's ring slot -> ring, or NONE */
+	uint32_t *ring_of_slot; /* the arena's ring slot -> ring, or RING_GONE, RING_MISSING */
+	uint32_t missing_rings;
+	uint32_t waiting_head; /* resolved batches with records of a ring that is missing */
 	uint32_t ring_count;    /* highest used + 1 */
 	uint32_t *touched;      /* rings with something to tell at the end of this turn */
 	uint32_t touched_count;
@@ -294,6 +310,8 @@ void sl_segment_wake_fd(struct sl_worker *w, uint32_t segment, uint32_t ring, in
 void sl_segment_bind(struct sl_worker *w, uint32_t segment, uint32_t slot, uint32_t topic);
 void sl_segments_check_gone(struct sl_worker *w);
 void sl_ring_touch(struct sl_worker *w, struct ring *ring);
+/* Tells the ring that all before reset_seq is unknown unless it was reported. There is room. */
+void sl_ring_reset_tell(struct ring *ring);
 void sl_ring_poison(struct sl_worker *w, struct ring *ring, enum sl_poison code);
 void sl_rings_stop(struct sl_worker *w);
 bool sl_rings_drained(const struct sl_worker *w);
@@ -304,6 +322,7 @@ void sl_topic_sticky_next(struct sl_worker *w, struct topic *topic);
 bool sl_ring_may_consume(const struct ring *ring);
 
 /* partition.c */
+void sl_partition_init(struct partition *p, uint32_t topic, int32_t index, uint32_t slot);
 struct partition *sl_partition_add(struct sl_worker *w, uint32_t topic, int32_t index);
 void sl_partition_update(struct sl_worker *w, struct partition *p);
 void sl_partition_update_all(struct sl_worker *w);
@@ -315,12 +334,26 @@ bool sl_partition_can_send(const struct sl_worker *w, const struct partition *p)
 uint32_t sl_partition_peek(const struct sl_worker *w, const struct partition *p);
 void sl_sent_push(struct sl_worker *w, struct partition *p, uint32_t batch);
 void sl_sent_remove(struct sl_worker *w, struct partition *p, uint32_t batch);
+/* first .. last, count batches that are linked and end with what follows batch, stand in its place. */
+void sl_sent_replace(struct sl_worker *w, struct partition *p, uint32_t batch, uint32_t first, uint32_t last,
+		     uint32_t count);
 void sl_ready_push(struct sl_worker *w, struct partition *p, uint32_t batch);
 uint32_t sl_ready_pop(struct sl_worker *w, struct partition *p);
 void sl_partitions_scan(struct sl_worker *w);
 void sl_partition_recover(struct sl_worker *w, struct partition *p);
 struct conn *sl_partition_conn(struct sl_worker *w, const struct partition *p);
 bool sl_partition_idempotent(const struct sl_worker *w, const struct partition *p);
+
+/*
+ * cut.c. The batch was refused, and has left no trace with the broker. Each returns the batch that is to fail for good: the
+ * one that was given when nothing is to be gained by cutting it, a piece of it, or NONE: all goes on.
+ */
+uint32_t sl_cut_large(struct sl_worker *w, struct partition *p, uint32_t batch);
+uint32_t sl_cut_records(struct sl_worker *w, struct partition *p, uint32_t batch,
+			const struct sl_produce_record_errors *errors);
+uint32_t sl_cut_codec(struct sl_worker *w, struct partition *p, uint32_t batch);
+/* Limits that were learned long ago are forgotten. */
+void sl_limits_scan(struct sl_worker *w);
 
 /* seal.c */
 void sl_partition_seal(struct sl_worker *w, struct partition *p);
@@ -352,9 +385,21 @@ void sl_produce_sent_unacked(struct sl_worker *w, struct request *r);
 
 /* report.c */
 void sl_batch_settle(struct sl_worker *w, uint32_t batch, enum sl_outcome outcome, int16_t error, int64_t base_offset);
+void sl_outcome_count(struct sl_worker *w, struct topic *topic, enum sl_outcome outcome, uint32_t records);
 void sl_resolved_push(struct sl_worker *w, uint32_t batch);
 uint32_t sl_reports_turn(struct sl_worker *w);
 void sl_rings_wake(struct sl_worker *w);
+
+/* resume.c */
+int sl_resume_begin(struct sl_worker *w);
+bool sl_resume_topic(struct sl_worker *w, uint32_t index);
+struct partition *sl_resume_partition(struct sl_worker *w, uint32_t index, int32_t partition);
+void sl_resume_wait(struct sl_worker *w, uint32_t batch);
+void sl_resume_ring_found(struct sl_worker *w);
+void sl_resume_ring_drop(struct sl_worker *w, uint32_t slot);
+void sl_resume_give_up(struct sl_worker *w, uint32_t segment_slot);
+uint16_t sl_resume_topic_of(const struct sl_worker *w, uint32_t arena_topic);
+void sl_resume_cluster(struct sl_worker *w, const char *id);
 
 /* carry.c */
 void sl_carry_add(struct sl_worker *w, struct sl_carry *carry);

@@ -40,6 +40,8 @@ enum sl_msg_to_worker {
 	SL_MSG_STOP,            /* a = 0: rings are read once more to where they are committed now, then no more; the worker is
 				   stopped when nothing is queued. a = 1: at once; what is queued stays in the arena */
 	SL_MSG_TOPIC_SETTINGS,  /* a = topic, object = struct sl_topic_settings (a reload); comes back by RELEASE */
+	SL_MSG_SEGMENT_GIVE_UP, /* a = slot in the arena of a segment that was found there: its application will not come back */
+	SL_MSG_CLUSTER,         /* object = the cluster's id, 64 bytes with a 0; comes back by RELEASE. Before the first routes */
 };
 
 enum sl_msg_to_control {
@@ -55,6 +57,8 @@ enum sl_msg_to_control {
 	SL_MSG_PARTITION_TROUBLE,   /* a = topic, b = partition | attempts << 32, c = (uint16_t)error | node << 16 (hint,
 				       int32) ; object = NULL. The partition is held until routes move it or RETRY. */
 	SL_MSG_PARTITION_FAILED,    /* a = topic, b = partition, c = (uint16_t)error: records failed for good; for the log */
+	SL_MSG_BATCH_CUT,           /* a = topic, b = partition, c = (uint16_t)error | what batch.size is now << 16: a batch was
+				       refused as it was, and goes on in pieces; for the log */
 	SL_MSG_PRODUCER_ID_WANTED,  /* numbers are needed and there is no producer id (or its epochs are used up) */
 	SL_MSG_STOPPED,             /* a = 1 when records are left in the arena */
 };
@@ -82,7 +86,9 @@ struct sl_worker_segment {
 	uint64_t data_dev, data_ino, status_dev, status_ino;
 	uint32_t uid, gid;
 	uint8_t client_id[16], token[16];
-	/* Where a ring goes on after its application re-attached to a new agent; 0 for a new ring. */
+	bool known; /* the worker's arena has it, in arena_slot: rings go on where the arena says, topics are bound as there */
+	uint32_t arena_slot;
+	/* Where a ring goes on that an arena which is lost had read; 0 for a new ring. */
 	uint64_t start_pos[SL_SHM_RINGS_MAX], start_seq[SL_SHM_RINGS_MAX];
 	bool reset[SL_SHM_RINGS_MAX]; /* tell the ring that all before start_seq is unknown unless it was reported */
 };

@@ -12,15 +12,8 @@
 
 #include "dataplane/wire/error_code.h"
 
-struct partition *sl_partition_add(struct sl_worker *w, uint32_t topic, int32_t index)
+void sl_partition_init(struct partition *p, uint32_t topic, int32_t index, uint32_t slot)
 {
-	struct partition *p;
-	uint32_t slot;
-
-	if (w->partition_count == w->options.partitions_max ||
-	    sl_arena_partition_add(w->arena, w->topics[topic].slot, index, &slot) < 0)
-		return NULL;
-	p = &w->partitions[w->partition_count++];
 	*p = (struct partition){
 		.topic = topic,
 		.index = index,
@@ -36,6 +29,18 @@ struct partition *sl_partition_add(struct sl_worker *w, uint32_t topic, int32_t 
 		.next_ready = NONE,
 		.active_index = NONE,
 	};
+}
+
+struct partition *sl_partition_add(struct sl_worker *w, uint32_t topic, int32_t index)
+{
+	struct partition *p;
+	uint32_t slot;
+
+	if (w->partition_count == w->options.partitions_max ||
+	    sl_arena_partition_add(w->arena, w->topics[topic].slot, index, &slot) < 0)
+		return NULL;
+	p = &w->partitions[w->partition_count++];
+	sl_partition_init(p, topic, index, slot);
 	return p;
 }
 
@@ -126,6 +131,23 @@ void sl_sent_remove(struct sl_worker *w, struct partition *p, uint32_t batch)
 	p->sent_count--;
 }
 
+void sl_sent_replace(struct sl_worker *w, struct partition *p, uint32_t batch, uint32_t first, uint32_t last,
+		     uint32_t count)
+{
+	uint32_t b = p->sent_head;
+
+	if (b == batch) {
+		p->sent_head = first;
+	} else {
+		while (w->extras[b].link != batch)
+			b = w->extras[b].link;
+		w->extras[b].link = first;
+	}
+	if (p->sent_tail == batch)
+		p->sent_tail = last;
+	p->sent_count += count - 1;
+}
+
 /* May one more batch be in flight, by the rules above? */
 static bool window_open(const struct sl_worker *w, const struct partition *p)
 {
@@ -133,14 +155,22 @@ static bool window_open(const struct sl_worker *w, const struct partition *p)
 		return false;
 	if (sl_partition_idempotent(w, p) && w->pid_slot == NONE)
 		return false;
+	/* Numbers of another producer id begin when nothing under the last one is open. */
+	if (p->sent_head != NONE && sl_batch_life(w->arena, p->sent_head).pid_slot != w->pid_slot &&
+	    sl_partition_idempotent(w, p))
+		return false;
 	if (p->in_flight == 0)
 		return true;
 	return p->warm && sl_partition_idempotent(w, p) && p->sent_count < SENT_MAX;
 }
 
-static bool resend_open(const struct partition *p)
+static bool resend_open(const struct sl_worker *w, const struct partition *p)
 {
-	return !p->held && p->broker != NONE && (p->in_flight == 0 || p->warm);
+	if (p->held || p->broker == NONE)
+		return false;
+	/* Pieces of a batch that was cut may make more than five: a broker remembers no more. Without sequences it would
+	 * take a later piece though an earlier one has to be cut again. */
+	return p->in_flight == 0 || (p->warm && sl_partition_idempotent(w, p) && p->in_flight < SENT_MAX);
 }
 
 static bool open_leaves(const struct sl_worker *w, const struct partition *p)
@@ -151,7 +181,7 @@ static bool open_leaves(const struct sl_worker *w, const struct partition *p)
 bool sl_partition_can_send(const struct sl_worker *w, const struct partition *p)
 {
 	if (p->in_flight < p->sent_count)
-		return resend_open(p);
+		return resend_open(w, p);
 	if (!window_open(w, p))
 		return false;
 	return p->ready_head != NONE || (!w->topics[p->topic].settings.codec && open_leaves(w, p));

@@ -12,20 +12,24 @@
 
 enum { REPORT_BATCHES_A_TURN = 256 };
 
-static void count_outcome(struct sl_worker *w, struct topic *topic, enum sl_outcome outcome, uint32_t records)
+/* topic: NULL when it is not known. */
+void sl_outcome_count(struct sl_worker *w, struct topic *topic, enum sl_outcome outcome, uint32_t records)
 {
 	switch (outcome) {
 	case SL_OUTCOME_PERSISTED:
 		STAT_ADD(w->stats.persisted, records);
-		STAT_ADD(topic->stats.persisted, records);
+		if (topic)
+			STAT_ADD(topic->stats.persisted, records);
 		break;
 	case SL_OUTCOME_FAILED:
 		STAT_ADD(w->stats.failed, records);
-		STAT_ADD(topic->stats.failed, records);
+		if (topic)
+			STAT_ADD(topic->stats.failed, records);
 		break;
 	case SL_OUTCOME_UNKNOWN:
 		STAT_ADD(w->stats.unknown, records);
-		STAT_ADD(topic->stats.unknown, records);
+		if (topic)
+			STAT_ADD(topic->stats.unknown, records);
 		break;
 	}
 	STAT_ADD(w->stats.queued, (uint64_t)-(int64_t)records);
@@ -48,10 +52,11 @@ void sl_batch_settle(struct sl_worker *w, uint32_t batch, enum sl_outcome outcom
 
 	sl_batch_resolve(w->arena, batch, outcome, error, base_offset);
 	if (p) {
-		struct topic *topic = &w->topics[p->topic];
+		struct topic *topic = p->topic == NONE ? NULL : &w->topics[p->topic];
 
-		count_outcome(w, topic, outcome, sl_batch_records(w->arena, batch));
-		if (topic->tables->queue[p->index] > 0)
+		sl_outcome_count(w, topic, outcome, sl_batch_records(w->arena, batch));
+		/* Tables come with the first metadata, and not with every partition that was found at load. */
+		if (topic && (uint32_t)p->index < topic->partition_count && topic->tables->queue[p->index] > 0)
 			topic->tables->queue[p->index]--;
 	}
 	w->live_batches--;
@@ -124,33 +129,53 @@ static bool entry_wanted(const struct ring *ring, const struct told *told)
 static void ring_settled(struct sl_worker *w, struct ring *ring, enum sl_outcome outcome, uint32_t count)
 {
 	ring->settled += count;
+	/* Stored at once: unlike the records settled, these cannot be derived by the next agent. */
 	if (outcome == SL_OUTCOME_FAILED)
-		ring->failed += count;
+		atomic_store_explicit(&ring->page->failed_count, ring->failed += count, memory_order_relaxed);
 	else if (outcome == SL_OUTCOME_UNKNOWN)
-		ring->unknown += count;
+		atomic_store_explicit(&ring->page->unknown_count, ring->unknown += count, memory_order_relaxed);
 	sl_ring_touch(w, ring);
 }
 
-/* Returns false when some run has to wait for its application. */
-static bool runs_report(struct sl_worker *w, uint32_t batch, const struct told *told)
+enum reported { REPORTED_ALL, REPORTED_PARKED, REPORTED_MISSING };
+
+/* A run of a ring that nobody reads: true when it is done with. */
+static bool run_discard(struct sl_worker *w, struct sl_batch_run_iter *it, uint32_t ring)
+{
+	if (ring == RING_MISSING)
+		return false; /* it may come back, and its runs are the evidence of where it stands */
+	STAT_ADD(w->stats.reports_discarded, 1);
+	sl_batch_run_entomb(it);
+	return true;
+}
+
+/* Tells whether some run has to wait: for its application to read, or to come back. */
+static enum reported runs_report(struct sl_worker *w, uint32_t batch, const struct told *told)
 {
 	struct sl_batch_run_iter it;
 	struct sl_batch_run run;
-	bool all = true;
+	enum reported all = REPORTED_ALL;
 
 	sl_arena_reporting_store(w->arena, batch);
 	sl_batch_runs_begin(w->arena, batch, &it);
 	while (sl_batch_runs_next(&it, &run)) {
 		struct ring *ring;
+		uint32_t index;
 
 		if (run.tomb)
 			continue;
-		ring = &w->rings[w->ring_of_slot[run.ring]];
+		index = w->ring_of_slot[run.ring];
+		if (SL_UNLIKELY(index >= RING_MISSING)) {
+			if (!run_discard(w, &it, index) && all == REPORTED_ALL)
+				all = REPORTED_MISSING;
+			continue;
+		}
+		ring = &w->rings[index];
 		if (entry_wanted(ring, told)) {
 			if (SL_UNLIKELY(!room_for_report(w, ring))) {
 				w->parked_count += !ring->parked;
 				ring->parked = true;
-				all = false;
+				all = REPORTED_PARKED;
 				continue;
 			}
 			entry_write(w, ring, &run, told);
@@ -163,7 +188,7 @@ static bool runs_report(struct sl_worker *w, uint32_t batch, const struct told *
 	return all;
 }
 
-static bool batch_report(struct sl_worker *w, uint32_t batch)
+static enum reported batch_report(struct sl_worker *w, uint32_t batch)
 {
 	struct partition *p = sl_batch_partition(w, batch);
 	struct told told = {
@@ -174,10 +199,11 @@ static bool batch_report(struct sl_worker *w, uint32_t batch)
 		.topic = p ? p->topic : NONE,
 	};
 
-	if (!runs_report(w, batch, &told))
-		return false;
-	sl_batch_free(w->arena, batch);
-	return true;
+	enum reported all = runs_report(w, batch, &told);
+
+	if (all == REPORTED_ALL)
+		sl_batch_free(w->arena, batch);
+	return all;
 }
 
 /* Rings whose application has read some reports meanwhile. */
@@ -193,6 +219,8 @@ static void rings_unpark(struct sl_worker *w)
 			continue;
 		ring->parked = !room_for_report(w, ring);
 		w->parked_count += ring->parked;
+		if (!ring->parked && ring->reset_seq != 0 && !ring->dead)
+			sl_ring_reset_tell(ring);
 	}
 }
 
@@ -206,10 +234,14 @@ uint32_t sl_reports_turn(struct sl_worker *w)
 		rings_unpark(w);
 	while (w->resolved_head != NONE && seen < REPORT_BATCHES_A_TURN) {
 		uint32_t batch = w->resolved_head;
+		enum reported all;
 
 		w->resolved_head = w->extras[batch].link;
-		if (batch_report(w, batch))
+		all = batch_report(w, batch);
+		if (all == REPORTED_ALL)
 			done++;
+		else if (all == REPORTED_MISSING)
+			sl_resume_wait(w, batch);
 		else
 			sl_resolved_push(w, batch);
 		seen++;

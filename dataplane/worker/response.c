@@ -91,6 +91,12 @@ static void out_of_sequence(struct sl_worker *w, struct partition *p, uint32_t b
 	}
 }
 
+static void failed_unless_none(struct sl_worker *w, struct partition *p, uint32_t batch, int16_t error)
+{
+	if (batch != NONE)
+		failed(w, p, batch, error);
+}
+
 static void refused(struct sl_worker *w, struct partition *p, uint32_t batch, const struct sl_produce_result *result)
 {
 	struct batch_extra *extra = &w->extras[batch];
@@ -109,6 +115,15 @@ static void refused(struct sl_worker *w, struct partition *p, uint32_t batch, co
 			break;
 		}
 		sl_partition_trouble(w, p, error, result->leader_id);
+		break;
+	case SL_ACTION_SPLIT:
+		failed_unless_none(w, p, sl_cut_large(w, p, batch), error);
+		break;
+	case SL_ACTION_FAIL_RECORDS:
+		failed_unless_none(w, p, sl_cut_records(w, p, batch, &result->record_errors), error);
+		break;
+	case SL_ACTION_RECOMPRESS:
+		failed_unless_none(w, p, sl_cut_codec(w, p, batch), error);
 		break;
 	case SL_ACTION_RETRY:
 	case SL_ACTION_REFRESH_RETRY:

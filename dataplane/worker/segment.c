@@ -14,18 +14,19 @@ static uint32_t ring_free_index(const struct sl_worker *w)
 	return NONE;
 }
 
-static void ring_reset_tell(struct ring *ring, uint64_t first_seq)
+void sl_ring_reset_tell(struct ring *ring)
 {
 	struct sl_report *entry = &ring->reports[ring->report_write_pos & (ring->report_slots - 1)];
 
 	*entry = (struct sl_report){
-		.first_seq = first_seq,
+		.first_seq = ring->reset_seq,
 		.base_offset = -1,
 		.partition = -1,
 		.topic_slot = UINT16_MAX,
 		.outcome = SL_OUTCOME_UNKNOWN,
 		.kind = SL_REPORT_KIND_RESET,
 	};
+	ring->reset_seq = 0;
 	ring->report_write_pos++;
 	atomic_store_explicit(&ring->page->report_write_pos, ring->report_write_pos, memory_order_release);
 }
@@ -34,7 +35,7 @@ static void ring_reset_tell(struct ring *ring, uint64_t first_seq)
  * A ring whose application came back from an agent that died: positions come from the control thread, counters from S,
  * bounded by what they may be. What the old agent had taken and not reported is unknown.
  */
-static void ring_resume(struct ring *ring, uint64_t start_seq, bool reset)
+static void ring_resume(struct sl_worker *w, struct ring *ring, uint64_t start_seq, bool reset)
 {
 	uint64_t settled = atomic_load_explicit(&ring->page->settled_count, memory_order_relaxed);
 	uint64_t read = atomic_load_explicit(&ring->app->report_read_pos, memory_order_relaxed);
@@ -51,21 +52,18 @@ static void ring_resume(struct ring *ring, uint64_t start_seq, bool reset)
 		return;
 	ring->unknown += start_seq - ring->settled;
 	ring->settled = start_seq;
-	/* A full report ring has no room for the entry; the counts tell it all the same. */
-	if (ring->report_write_pos - ring->report_read_pos < ring->report_slots)
-		ring_reset_tell(ring, start_seq);
+	ring->reset_seq = start_seq;
+	if (ring->report_write_pos - ring->report_read_pos < ring->report_slots) {
+		sl_ring_reset_tell(ring);
+	} else { /* it is told when the application has read some of what is there */
+		ring->parked = true;
+		w->parked_count++;
+	}
 }
 
-static bool ring_add(struct sl_worker *w, uint32_t segment, uint32_t index)
+static void ring_init(struct ring *ring, const struct sl_worker_segment *object, uint32_t segment, uint32_t index,
+		      uint32_t slot)
 {
-	const struct sl_worker_segment *object = w->segments[segment].object;
-	uint32_t free_index = ring_free_index(w);
-	struct ring *ring;
-	uint32_t slot;
-
-	if (free_index == NONE || sl_arena_ring_add(w->arena, w->segments[segment].slot, index, &slot) < 0)
-		return false;
-	ring = &w->rings[free_index];
 	*ring = (struct ring){
 		.app = (const void *)(object->data + sl_data_page_offset(index)),
 		.page = (void *)(object->status + sl_status_page_offset(index)),
@@ -81,22 +79,120 @@ static bool ring_add(struct sl_worker *w, uint32_t segment, uint32_t index)
 		.open = true,
 		.reading = true,
 	};
-	sl_ring_reader_init(&ring->reader, object->data + sl_data_ring_offset(object->ring_count, object->ring_bytes, index),
-			    object->ring_bytes,
-			    object->record_bytes_max + SL_RECORD_HEADER_BYTES + SL_RECORD_SAMPLED_BYTES,
-			    object->start_pos[index], object->start_seq[index]);
+}
+
+static const uint8_t *ring_data(const struct sl_worker_segment *object, uint32_t index)
+{
+	return object->data + sl_data_ring_offset(object->ring_count, object->ring_bytes, index);
+}
+
+static void reader_init(struct ring *ring, const struct sl_worker_segment *object, uint64_t pos, uint64_t seq)
+{
+	sl_ring_reader_init(&ring->reader, ring_data(object, ring->index), object->ring_bytes,
+			    object->record_bytes_max + SL_RECORD_HEADER_BYTES + SL_RECORD_SAMPLED_BYTES, pos, seq);
 	ring->reader.topic_slots = SL_SHM_TOPICS_MAX; /* which of them are bound is looked up anyway */
-	if (object->start_seq[index] > 0 || object->start_pos[index] > 0) {
-		ring_resume(ring, object->start_seq[index], object->reset[index]);
+}
+
+static void ring_begin(struct sl_worker *w, struct ring *ring)
+{
+	uint32_t index = (uint32_t)(ring - w->rings);
+
+	atomic_store_explicit(&ring->page->ring_state, SL_RING_WIRE_OPEN, memory_order_release);
+	w->ring_of_slot[ring->slot] = index;
+	w->segments[ring->segment].rings[ring->index] = index;
+	if (index >= w->ring_count)
+		w->ring_count = index + 1;
+	sl_ring_touch(w, ring);
+}
+
+static bool ring_add(struct sl_worker *w, uint32_t segment, uint32_t index)
+{
+	const struct sl_worker_segment *object = w->segments[segment].object;
+	uint32_t free_index = ring_free_index(w);
+	struct ring *ring;
+	uint32_t slot;
+
+	if (free_index == NONE || sl_arena_ring_add(w->arena, w->segments[segment].slot, index, &slot) < 0)
+		return false;
+	sl_arena_ring_mode_store(w->arena, slot, object->report_mode[index]);
+	ring = &w->rings[free_index];
+	ring_init(ring, object, segment, index, slot);
+	reader_init(ring, object, object->start_pos[index], object->start_seq[index]);
+	/* An agent that died before it consumed anything left both at 0: its ring is a resumed one all the same. */
+	if (object->reset[index] || object->start_seq[index] > 0 || object->start_pos[index] > 0) {
+		ring_resume(w, ring, object->start_seq[index], object->reset[index]);
 		sl_arena_ring_cursor_store(w->arena, slot, ring->reader.read_pos, ring->reader.next_seq);
 	}
-	atomic_store_explicit(&ring->page->ring_state, SL_RING_WIRE_OPEN, memory_order_release);
-	w->ring_of_slot[slot] = free_index;
-	w->segments[segment].rings[index] = free_index;
-	if (free_index >= w->ring_count)
-		w->ring_count = free_index + 1;
-	sl_ring_touch(w, ring);
+	ring_begin(w, ring);
 	return true;
+}
+
+/* A ring that an earlier agent read: it goes on where the arena says. */
+static bool ring_attach(struct sl_worker *w, uint32_t segment, uint32_t index, uint32_t slot)
+{
+	const struct sl_worker_segment *object = w->segments[segment].object;
+	uint32_t free_index = ring_free_index(w);
+	struct sl_arena_ring_attached at;
+	struct sl_arena_ring_memory memory = {
+		.data = ring_data(object, index),
+		.ring_bytes = object->ring_bytes,
+		.report_slots = object->report_slots,
+		.record_bytes_max = UINT32_MAX, /* what was taken under another limit is walked over too */
+	};
+	enum sl_poison poison;
+	struct ring *ring;
+
+	if (free_index == NONE)
+		return false;
+	ring = &w->rings[free_index];
+	ring_init(ring, object, segment, index, slot);
+	memory.app = ring->app;
+	memory.page = ring->page;
+	memory.reports = ring->reports;
+	poison = sl_arena_ring_attach(w->arena, slot, &memory, &at);
+	reader_init(ring, object, at.pos, at.seq);
+	ring->resumed = true;
+	ring->report_write_pos = at.report_write_pos;
+	ring->report_read_pos = atomic_load_explicit(&ring->app->report_read_pos, memory_order_relaxed);
+	ring->settled = at.settled;
+	ring->failed = atomic_load_explicit(&ring->page->failed_count, memory_order_relaxed) +
+		       (at.outcome == SL_OUTCOME_FAILED ? at.count : 0);
+	ring->unknown = atomic_load_explicit(&ring->page->unknown_count, memory_order_relaxed) +
+			(at.outcome == SL_OUTCOME_UNKNOWN ? at.count : 0);
+	ring_begin(w, ring);
+	sl_resume_ring_found(w);
+	if (poison == SL_POISON_REPORTS)
+		ring->dead = true; /* where its next report belongs nobody knows */
+	if (poison != SL_POISON_NONE)
+		sl_ring_poison(w, ring, poison);
+	return true;
+}
+
+/* The segment's place in the arena is there already, with its topics and rings. */
+static bool segment_attach(struct sl_worker *w, uint32_t index)
+{
+	struct segment *segment = &w->segments[index];
+	const struct sl_worker_segment *object = segment->object;
+	const struct sl_arena_segment *from = &w->arena->segments[object->arena_slot];
+	bool complete = true;
+	uint32_t i;
+
+	SL_ASSERT(object->arena_slot < w->arena->segment_count);
+	segment->slot = object->arena_slot;
+	for (i = 0; i < SL_SHM_TOPICS_MAX; i++)
+		segment->topics[i] = sl_resume_topic_of(w, from->topics[i]);
+	for (i = 0; i < w->arena->ring_count; i++) {
+		const struct sl_arena_ring *ring = &w->arena->rings[i];
+
+		if (w->ring_of_slot[i] != RING_MISSING || ring->segment != segment->slot)
+			continue;
+		if (ring->index >= object->ring_count || !object->mine[ring->index] ||
+		    segment->rings[ring->index] != NONE)
+			sl_resume_ring_drop(w, i);
+		else
+			complete &= ring_attach(w, index, ring->index, i);
+	}
+	return complete;
 }
 
 static void segment_init_fill(struct sl_arena_segment_init *init, const struct sl_worker_segment *object)
@@ -129,10 +225,12 @@ void sl_segment_add(struct sl_worker *w, uint32_t index, struct sl_worker_segmen
 	for (i = 0; i < SL_SHM_RINGS_MAX; i++)
 		segment->rings[i] = NONE;
 	segment_init_fill(&init, object);
-	if (sl_arena_segment_add(w->arena, &init, &segment->slot) < 0)
+	if (object->known)
+		added.b = segment_attach(w, index);
+	else if (sl_arena_segment_add(w->arena, &init, &segment->slot) < 0)
 		added.b = 0;
 	for (i = 0; i < object->ring_count && added.b; i++)
-		if (object->mine[i] && !ring_add(w, index, i))
+		if (object->mine[i] && segment->rings[i] == NONE && !ring_add(w, index, i))
 			added.b = 0;
 	if (w->options.hooks.bell_add)
 		w->options.hooks.bell_add(w->options.hooks.ctx, object->bell_fd);
@@ -217,7 +315,7 @@ static void ring_remove(struct sl_worker *w, struct ring *ring)
 	if (ring->wake_fd >= 0)
 		close(ring->wake_fd);
 	sl_arena_ring_retire(w->arena, ring->slot);
-	w->ring_of_slot[ring->slot] = NONE;
+	w->ring_of_slot[ring->slot] = RING_GONE;
 	ring->open = false;
 	ring->page = NULL;
 }

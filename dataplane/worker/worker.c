@@ -146,7 +146,6 @@ int sl_worker_create(const struct sl_worker_options *options, struct sl_arena *a
 		     struct sl_error *err)
 {
 	struct sl_worker *w;
-	uint32_t i;
 	int rc = options_check(options, arena, err);
 
 	if (rc < 0)
@@ -157,20 +156,25 @@ int sl_worker_create(const struct sl_worker_options *options, struct sl_arena *a
 	w->options = *options;
 	w->arena = arena;
 	rc = tables_alloc(w);
+	if (rc == 0)
+		rc = sl_splitter_create(&w->splitter, arena, err);
 	if (rc < 0) {
 		sl_worker_destroy(w);
 		return sl_error_set(err, rc, "worker %u: no memory for its tables", options->index);
 	}
 	conns_init(w);
 	requests_init(w);
-	for (i = 0; i < arena->ring_count; i++)
-		w->ring_of_slot[i] = NONE;
-	w->pid_slot = NONE;
 	w->compressing = NONE;
 	w->compress_head = NONE;
 	w->resolved_head = NONE;
 	w->resolved_tail = NONE;
 	w->stats.arena_chunks = arena->chunk_count;
+	rc = sl_resume_begin(w);
+	if (rc < 0) {
+		sl_worker_destroy(w);
+		return sl_error_set(err, rc, "worker %u: its arena holds more partitions than partitions.max",
+				    options->index);
+	}
 	*out = w;
 	return 0;
 }
@@ -183,6 +187,7 @@ void sl_worker_destroy(struct sl_worker *w)
 		return;
 	for (i = 0; w->topics && i < w->options.topics_max; i++)
 		sl_topic_tables_free(w->topics[i].tables);
+	sl_splitter_destroy(w->splitter);
 	sl_msg_ring_fini(&w->inbox);
 	sl_msg_ring_fini(&w->outbox);
 	sl_heap_fini(&w->linger);
@@ -239,6 +244,7 @@ static uint32_t timers(struct sl_worker *w)
 		w->scan_at_ns = w->now_ns + SCAN_NS;
 		sl_partitions_scan(w);
 		sl_conns_scan(w);
+		sl_limits_scan(w);
 	}
 	return fired;
 }

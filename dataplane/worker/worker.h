@@ -56,7 +56,7 @@ struct sl_worker_stats {
 	_Atomic uint64_t consumed_bytes;
 	_Atomic uint64_t persisted, failed, unknown;
 	_Atomic uint64_t queued;
-	_Atomic uint64_t batches_sealed, batches_sent, batches_resent, requests, responses;
+	_Atomic uint64_t batches_sealed, batches_sent, batches_resent, batches_cut, requests, responses;
 	_Atomic uint64_t bytes_sent, bytes_received;
 	_Atomic uint64_t payload_bytes, wire_payload_bytes; /* of sealed batches, before and after compression */
 	_Atomic uint64_t rings_poisoned, reports_discarded, bad_frames, ack_timeouts, connects, disconnects;

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+from bulk import Bulk
 from sluice import (FULL, SECONDS, SLUICE, Agent, Kafka, Place, Stream, all_persisted, check,
                     expect, java_partitions, keyed, lines, log_batches, order_per_key, read_java, read_kcat, run,
                     same_by_partition, until)
@@ -92,31 +93,68 @@ def shapes_expect(topic, sent, seen):
 CODECS = {"none": {}, "gzip": {"compression.gzip.level": 9}, "snappy": {}, "lz4": {"compression.lz4.level": 3},
           "zstd": {"compression.zstd.level": 7}}
 CODEC_NUMBERS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+MANY = 20  # what does not become smaller, as a batch of one or two records, goes uncompressed under any codec
+
+
+def rules_of(name):
+    """A topic for each codec and each acks, with its overrides."""
+    rules = {f"{name}-{codec}": {"compression.type": codec, **level} for codec, level in CODECS.items()}
+    return rules | {f"{name}-acks-{acks}": {"acks": acks, "compression.type": "lz4"} for acks in ("0", "1", "all")}
+
+
+def outcome_expect(topic, rule, done, count):
+    if rule.get("acks") == "0":  # nobody says what became of them
+        expect(f"{topic}: {done.said}", (2, 0, 0, count), done[:4])
+    else:
+        all_persisted(done, count)
+
+
+def log_expect(kafka, topic, rule):
+    """What the brokers keep has the codec and the producer that the rule asked for."""
+    batches = log_batches(kafka, topic)
+    check(f"{topic}: batches of many records", any(one.records >= MANY for one in batches))
+    expect(f"{topic}: codec", {CODEC_NUMBERS[rule.get("compression.type", "none")]},
+           {one.codec for one in batches if one.records >= MANY})
+    idempotent = rule.get("acks", "all") == "all"
+    check(f"{topic}: producer ids", all((one.producer_id >= 0) == idempotent for one in batches))
 
 
 def codecs_and_acks(place, kafka):
     """Every codec and every acks, as overrides in one agent: all shapes of records arrive as they were."""
-    rules = {f"shape-{codec}": {"compression.type": codec, **level} for codec, level in CODECS.items()}
-    rules |= {f"acks-{acks}": {"acks": acks, "compression.type": "lz4"} for acks in ("0", "1", "all")}
+    rules = rules_of("shape")
     agent = Agent(place, kafka.bootstrap, {"topics": rules}).start()
     rows = shaped(3000, 2)
     for topic, rule in rules.items():
         kafka.topic(topic, 3)
-        done = agent.produce(topic, envelopes(rows), "-J")
-        if rule.get("acks") == "0":  # nobody says what became of them
-            expect(f"{topic}: {done.said}", (2, 0, 0, len(rows)), done[:4])
-        else:
-            all_persisted(done, len(rows))
+        outcome_expect(topic, rule, agent.produce(topic, envelopes(rows), "-J"), len(rows))
     ledger = agent.ledger()
     expect("ledger", (len(rows) * len(rules), len(rows), 0), (ledger["in"], ledger["unknown"], ledger["queued"]))
     agent.stop()
     found = read_java(kafka.class_path, kafka.bootstrap, *rules)
     for topic, rule in rules.items():
         shapes_expect(topic, rows, found[topic])
-        batches = log_batches(kafka, topic)
-        expect(f"{topic}: codec", {CODEC_NUMBERS[rule.get("compression.type", "none")]}, {one.codec for one in batches})
-        idempotent = rule.get("acks", "all") == "all"
-        check(f"{topic}: producer ids", all((one.producer_id >= 0) == idempotent for one in batches))
+        log_expect(kafka, topic, rule)
+
+
+def codecs_and_acks_in_bulk(place, kafka):
+    """Every codec and every acks with many keyed records: in Java's partition, in order, identical, each once."""
+    count = 1_000_000 if FULL else 5000
+    rules = rules_of("bulk")
+    bulk = Bulk(place, kafka.class_path, count, PARTITIONS)
+    agent = Agent(place, kafka.bootstrap, {"topics": rules}).start()
+    told = []
+    for topic, rule in rules.items():
+        kafka.topic(topic, PARTITIONS)
+        begin = time.monotonic()
+        outcome_expect(topic, rule, agent.outcome(bulk.feed(agent, topic)), count)
+        told.append(f"{topic} {time.monotonic() - begin:.1f} s")
+    agent.stop()
+    begin = time.monotonic()
+    bulk.expect_in(kafka, *rules)
+    told.append(f"read back {time.monotonic() - begin:.1f} s")
+    for topic, rule in rules.items():
+        log_expect(kafka, topic, rule)
+    return f"{count} records each: " + ", ".join(told)
 
 
 def mirror(place, kafka):
@@ -221,7 +259,7 @@ def unknown_topic(place, kafka):
 
 
 def too_large(place, kafka):
-    """A record over a limit of ours fails alone, a batch over the broker's fails as one; both by name, nothing else."""
+    """A record over a limit of ours or the broker's fails alone, by name; a batch over the broker's is cut."""
     kafka.topic("large", 1)
     kafka.topic("tight", 1, "max.message.bytes=4000")
     agent = Agent(place, kafka.bootstrap, {"topics": {"large": {"max.request.size": "64KiB"}}}).start()
@@ -234,16 +272,32 @@ def too_large(place, kafka):
     check("the error's name", "MESSAGE_TOO_LARGE" in done.said, done.said)
     all_persisted(agent.produce("tight", b"before\n"), 1)
     many = keyed(3000, 30)
-    done = agent.produce("tight", lines(many), "-K", "\\t")
-    expect("outcomes", (len(many), 0), (done.persisted + done.failed, done.unknown))
+    all_persisted(agent.produce("tight", lines(many), "-K", "\\t"), len(many))
+    cut = agent.counter("batches_cut")
+    check("batches were cut", cut > 0)
     all_persisted(agent.produce("tight", b"after\n"), 1)
     agent.stop()
     expect("what arrived in large", [b"before", b"after"] * 2, [row.value for row in read_kcat(kafka.bootstrap, "large")])
     tight = [(row.key, row.value) for row in read_kcat(kafka.bootstrap, "tight")]
-    expect("the ends of tight", [b"before", b"after"], [tight[0][1], tight[-1][1]])
-    stored = set(tight[1:-1])
-    expect("records of tight", (done.persisted, tight[1:-1]), (len(stored), [row for row in many if row in stored]))
-    return f"{done.persisted} of {len(many)} in batches that fit"
+    expect("records of tight", [b"before", *(value for _, value in many), b"after"], [value for _, value in tight])
+    return f"{len(many)} records in batches that did not fit, {cut} cuts"
+
+
+def poison(place, kafka):
+    """Records that the broker refuses fail alone; those that stand in the same batch are written, in order."""
+    count = 4000
+    kafka.topic("compacted", 1, "cleanup.policy=compact")
+    agent = Agent(place, kafka.bootstrap, {"linger.ms": 50}).start()
+    rows = [(None if n % 10 == 3 else b"k%d" % (n % 50), b"value-%d" % n) for n in range(count)]
+    text = b"".join(value + b"\n" if key is None else key + b"\t" + value + b"\n" for key, value in rows)
+    done = agent.produce("compacted", text, "-K", "\\t")
+    good = [row for row in rows if row[0] is not None]
+    expect(done.said[-300:], (1, len(good), count - len(good), 0), done[:4])
+    check("the error's name", "INVALID_RECORD" in done.said, done.said[-300:])
+    cut = agent.counter("batches_cut")
+    agent.stop()
+    expect("records", good, [(row.key, row.value) for row in read_kcat(kafka.bootstrap, "compacted")])
+    return f"{len(good)} written, {count - len(good)} refused, {cut} cuts"
 
 
 def reload_under_traffic(place, kafka):
@@ -267,13 +321,15 @@ def reload_under_traffic(place, kafka):
     expect("codecs in the log", {0, 3, 4}, {one.codec for one in log_batches(kafka, "reloaded")})
 
 
-CASES = [partition_tool, keyed_records, codecs_and_acks, mirror, unknown_topic, too_large, reload_under_traffic,
-         leader_paused, leader_killed, rolling_restart]
+CASES = [partition_tool, keyed_records, codecs_and_acks, codecs_and_acks_in_bulk, mirror, unknown_topic, too_large,
+         poison, reload_under_traffic, leader_paused, leader_killed, rolling_restart]
 
 
 def main():
     with Place() as place:
-        kafka = Kafka(place, settings=["broker.session.timeout.ms=3000", "auto.create.topics.enable=false"])
+        # Retention goes by the records' own timestamps, and those of the tests are of 2020.
+        kafka = Kafka(place, settings=["broker.session.timeout.ms=3000", "auto.create.topics.enable=false",
+                                       "log.retention.ms=-1"])
         return run(CASES, place, kafka)
 
 

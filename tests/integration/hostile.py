@@ -155,6 +155,7 @@ def main():
         bootstrap = rig.broker("-t", "honest:4", "-t", "hostile:4")
         rig.agent(f"bootstrap.servers={bootstrap}", *SETS)
         path = rig.folder / "honest.json"
+        os.environ["SLUICE_JOURNALS"] = str(rig.folder / "journals")  # of the honest sender
         bench = rig.sluice("honest", "bench", "-t", "honest", "-d", f"{int(options.seconds) + 3600}s", "-r", str(RATE),
                            "-b", "100", "--key-bytes", "16", "--json", str(path))
         until("the honest one is attached", 10, lambda: rig.status()["applications"])

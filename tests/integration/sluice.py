@@ -71,6 +71,7 @@ class Place:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sl-"))
         self.children, self.count = [], 0
         self.kafka = None
+        os.environ["SLUICE_JOURNALS"] = str(self.folder / "journals")  # of stamped senders; not the user's folder
 
     def __enter__(self):
         # A failure between start and end must not leave brokers behind when the test is ended from outside.

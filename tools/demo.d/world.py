@@ -26,6 +26,7 @@ class World:
     def __init__(self, build, say):
         self.build, self.say = pathlib.Path(build), say
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="sluice-demo-"))
+        os.environ["SLUICE_JOURNALS"] = str(self.work / "journals")  # of stamped senders
         self.children = []
         self.kafka_dir = None
         self.bootstrap = self.agent = None

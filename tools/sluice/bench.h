@@ -8,6 +8,8 @@
 
 struct bench_plan {
 	const char *socket, *topic, *json;
+	const char *journals; /* NULL: the default folder */
+	bool plain;           /* no stamps */
 	uint64_t records;     /* 0: until duration_ns is over */
 	uint64_t duration_ns; /* 0: until records are sent */
 	uint32_t value_bytes, key_bytes;
@@ -23,6 +25,7 @@ struct bench_result {
 	double seconds;
 	struct outcome_counts counts;
 	struct histogram latency;
+	double stamp_ns; /* of the application's, a record's stamp; 0 without */
 	int64_t application_cpu_ns, agent_cpu_ns; /* -1: not known */
 	int error;                                /* negative errno that ended a thread early */
 };
@@ -31,6 +34,7 @@ struct bench_result {
 struct bench_thread {
 	const struct bench_plan *plan;
 	struct sender sender;
+	struct stamper stamper;
 	uint64_t records, start_ns, stop_ns; /* its share */
 	double rate;
 	uint64_t sent;

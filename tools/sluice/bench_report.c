@@ -38,6 +38,9 @@ static void text_report(const struct bench_result *r, double rate)
 	if (r->agent_cpu_ns >= 0)
 		printf(", agent %.1f", per_record(r->agent_cpu_ns, r));
 	putchar('\n');
+	if (r->stamp_ns > 0)
+		printf("stamped: %.1f ns of the application's, and a header more for the agent; --no-stamp goes without\n",
+		       r->stamp_ns);
 }
 
 static bool json_report(const struct bench_plan *plan, const struct bench_result *r, double rate)
@@ -54,6 +57,7 @@ static bool json_report(const struct bench_plan *plan, const struct bench_result
 	fprintf(to,
 		" \"value_bytes\": %u, \"key_bytes\": %u, \"keys\": %" PRIu64 ", \"threads\": %u, \"rate\": %.1f,\n",
 		plan->value_bytes, plan->key_bytes, plan->keys, plan->threads, plan->rate);
+	fprintf(to, " \"stamped\": %s, \"stamp_ns_per_record\": %.1f,\n", plan->plain ? "false" : "true", r->stamp_ns);
 	fputs(" \"latency_us\": {", to);
 	for (i = 0; i < QUANTILES; i++)
 		fprintf(to, "%s\"%s\": %.3f", i ? ", " : "", quantiles[i].name, quantile_us(r, i));

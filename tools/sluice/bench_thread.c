@@ -141,6 +141,7 @@ static void settle(struct bench_thread *t)
 	reports_read(t);
 	if (sluice_ring_stats(t->sender.ring, &stats) == 0)
 		t->counts = sender_counts(&t->sender);
+	sender_end(&t->sender);
 }
 
 void *bench_thread_run(void *arg)

@@ -146,16 +146,22 @@ static void report_show(struct sender *s, const struct sluice_report *r)
 void sender_reports(struct sender *s)
 {
 	struct sluice_report reports[REPORTS_AT_ONCE];
+	struct sluice_stats stats; /* of before: the reports of what it counts as settled are read below */
+	bool counted = s->stamper && sluice_ring_stats(s->ring, &stats) == 0;
 	int count, i;
 
 	do {
 		count = sluice_poll_reports(s->ring, reports, REPORTS_AT_ONCE);
 		for (i = 0; i < count; i++) {
 			report_show(s, &reports[i]);
+			if (s->stamper)
+				stamper_reported(s->stamper, &reports[i]);
 			if (s->reported)
 				s->reported(s->arg, &reports[i]);
 		}
 	} while (count == REPORTS_AT_ONCE);
+	if (counted)
+		stamper_settled(s->stamper, &stats);
 }
 
 static uint64_t settled(struct sender *s)
@@ -188,13 +194,42 @@ static int send_slowly(struct sender *s, const struct sluice_record *record)
 	return rc < 0 ? (int)rc : 0;
 }
 
-int sender_send(struct sender *s, const struct sluice_record *record)
+static int send_any(struct sender *s, const struct sluice_record *record)
 {
 	int64_t rc = sluice_send(s->ring, s->topic, record);
 
 	if (rc >= 0)
 		return 0;
 	return rc == -ETIMEDOUT || rc == -EAGAIN ? send_slowly(s, record) : (int)rc;
+}
+
+int sender_send(struct sender *s, const struct sluice_record *record)
+{
+	struct sluice_record stamped;
+	int rc;
+
+	if (!s->stamper)
+		return send_any(s, record);
+	rc = stamper_stamp(s->stamper, record, &stamped);
+	if (rc < 0)
+		return rc;
+	stamper_claim(s->stamper);
+	rc = send_any(s, &stamped);
+	/* A record that was refused gives its number to the next one, in the ring as here. */
+	if (rc == 0)
+		stamper_commit(s->stamper);
+	return rc;
+}
+
+void sender_end(struct sender *s)
+{
+	struct sluice_stats stats;
+
+	if (!s->stamper)
+		return;
+	if (sluice_ring_stats(s->ring, &stats) == 0)
+		stamper_end(s->stamper, &stats);
+	stamper_close(s->stamper);
 }
 
 int sender_finish(struct sender *s)

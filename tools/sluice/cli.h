@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "dataplane/client/sluice.h"
+#include "tools/sluice/stamper.h"
 
 enum exit_code {
 	EXIT_ALL_PERSISTED = 0,
@@ -22,6 +23,7 @@ int cmd_partition(int argc, char **argv);
 int cmd_produce(int argc, char **argv);
 int cmd_sense(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
 
 /* "sluice COMMAND: text" on stderr. Returns code. */
 int complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -60,6 +62,7 @@ struct sender {
 	sluice_topic *topic;
 	uint64_t timeout_ns;    /* 0: none; from the last progress to giving up */
 	uint32_t errors_shown;
+	struct stamper *stamper; /* NULL: records go as they are */
 	void (*reported)(void *arg, const struct sluice_report *report); /* NULL: nobody listens */
 	void *arg;
 };
@@ -67,7 +70,7 @@ struct sender {
 /* Sends, reading reports while the ring is full. 0 or a negative errno. */
 int sender_send(struct sender *s, const struct sluice_record *record);
 
-/* Reads the reports that there are; shows the first few failures on stderr. */
+/* Reads the reports that there are, into the journal where there is one; shows the first few failures on stderr. */
 void sender_reports(struct sender *s);
 
 /* Waits for every outcome. 0 or a negative errno (then some are still open). */
@@ -77,6 +80,9 @@ struct outcome_counts {
 	uint64_t persisted, failed, unknown;
 };
 struct outcome_counts sender_counts(struct sender *s);
+
+/* Closes the journal, where there is one: the outcomes that were not read by now stay open in it. */
+void sender_end(struct sender *s);
 
 /* "P persisted, F failed, U unknown" on stderr, and the exit code that goes with it. */
 int outcome_exit(const struct outcome_counts *counts);

@@ -14,6 +14,7 @@ static const struct command {
 	{"produce", cmd_produce, "records from stdin or files, to a topic"},
 	{"bench", cmd_bench, "load test through the agent"},
 	{"sense", cmd_sense, "feed this host's own counters"},
+	{"verify", cmd_verify, "is what was sent in the topics, once, whole and in order?"},
 	{"status", cmd_status, "what the agent does"},
 	{"partition", cmd_partition, "the partition of a key"},
 };

@@ -26,6 +26,8 @@ static const char help[] =
 	"  -Z, --null               an empty key or value is null\n"
 	"  -J, --json               lines are kcat's JSON envelopes; key_base64 and payload_base64 are understood\n"
 	"  -l, --lines              FILEs are cut at the delimiter as stdin is\n"
+	"      --stamp              records carry sender, number and checksum in a header, for `sluice verify`\n"
+	"      --journal DIR        where --stamp keeps its journal ($SLUICE_JOURNALS, else the user's state folder)\n"
 	"      --timeout D          give up when nothing moves for so long (30s, 5m); never by default\n"
 	"  -s, --socket PATH        the agent's socket\n\n"
 	"  printf 'user-1:hello\\n' | sluice produce -t greetings -K :\n"
@@ -42,10 +44,12 @@ struct job {
 	struct sluice_header headers[HEADERS_MAX];
 	uint32_t header_count;
 	int32_t partition; /* -1: the agent's choice */
-	bool null_empty, json, lines;
+	bool null_empty, json, lines, stamp;
+	const char *journals; /* NULL: the default folder */
 	uint64_t timeout_ns;
 	struct envelope *envelope;
 	struct sender sender;
+	struct stamper stamper;
 	uint64_t refused; /* never sent: their fault is ours to tell */
 };
 
@@ -190,6 +194,20 @@ static int inputs(struct job *job, char **files, int count)
 	return rc;
 }
 
+/* 0 or an exit code. */
+static int stamp_begin(struct job *job)
+{
+	struct stamping stamping;
+
+	if (!job->stamp)
+		return 0;
+	if (stamping_begin(&stamping, job->socket, job->journals) < 0 ||
+	    stamper_open(&job->stamper, &stamping, job->topic, 0) < 0)
+		return EXIT_SOME_FAILED;
+	job->sender.stamper = &job->stamper;
+	return 0;
+}
+
 static int run(struct job *job, char **files, int count)
 {
 	struct sluice_ring_options ring = SLUICE_RING_OPTIONS_INIT;
@@ -211,10 +229,16 @@ static int run(struct job *job, char **files, int count)
 		sluice_close(client);
 		return complain(EXIT_NO_AGENT, "%s", sluice_last_error(client));
 	}
+	rc = stamp_begin(job);
+	if (rc != 0) {
+		sluice_close(client);
+		return rc;
+	}
 	job->sender.timeout_ns = job->timeout_ns;
 	job->envelope = envelope_create();
 	rc = job->envelope ? inputs(job, files, count) : -ENOMEM;
 	sender_finish(&job->sender);
+	sender_end(&job->sender);
 	counts = sender_counts(&job->sender);
 	counts.failed += job->refused;
 	envelope_destroy(job->envelope);
@@ -247,6 +271,8 @@ static const struct option long_options[] = {{"topic", required_argument, NULL, 
 					     {"null", no_argument, NULL, 'Z'},
 					     {"json", no_argument, NULL, 'J'},
 					     {"lines", no_argument, NULL, 'l'},
+					     {"stamp", no_argument, NULL, 'S'},
+					     {"journal", required_argument, NULL, 'j'},
 					     {"timeout", required_argument, NULL, 'T'},
 					     {"socket", required_argument, NULL, 's'},
 					     {"help", no_argument, NULL, 'h'},
@@ -287,6 +313,13 @@ static int option(struct job *job, int c, char *value)
 		return 0;
 	case 'l':
 		job->lines = true;
+		return 0;
+	case 'S':
+		job->stamp = true;
+		return 0;
+	case 'j':
+		job->stamp = true;
+		job->journals = value;
 		return 0;
 	case 'T':
 		if (duration_parse(value, &job->timeout_ns))

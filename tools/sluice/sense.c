@@ -21,6 +21,8 @@ static const char help[] =
 	"  -d, --duration D   for so long (10s); until interrupted by default\n"
 	"  -j, --json         values are {\"name\", \"value\", \"time_ns\"}\n"
 	"      --copy FILE    also writes what was sent there: key, tab, value, a line each\n"
+	"      --journal DIR  where the journal for `sluice verify` goes ($SLUICE_JOURNALS, else a state folder)\n"
+	"      --no-stamp     without the header that `sluice verify` reads, and without journal\n"
 	"  -s, --socket PATH  the agent's socket\n\n"
 	"Exit: 0 all persisted, 1 some failed, 2 some unknown, 3 no agent.\n\n"
 	"  sluice sense -t host.counters --hz 10\n"
@@ -32,7 +34,9 @@ struct job {
 	const char *socket, *topic;
 	double hz;
 	uint64_t duration_ns;
-	bool json;
+	bool json, plain;
+	const char *journals; /* NULL: the default folder */
+	struct stamper stamper;
 	const char *copy_path;
 	FILE *copy; /* NULL: nobody asked for one */
 	struct sender sender;
@@ -109,6 +113,21 @@ static int copy_open(struct job *job)
 	return job->copy ? 0 : complain(EXIT_SOME_FAILED, "%s: %s", job->copy_path, strerror(errno));
 }
 
+static int stamp_begin(struct job *job)
+{
+	struct stamping stamping;
+	int rc;
+
+	if (job->plain)
+		return 0;
+	rc = stamping_begin(&stamping, job->socket, job->journals);
+	if (rc == 0)
+		rc = stamper_open(&job->stamper, &stamping, job->topic, 0);
+	if (rc == 0)
+		job->sender.stamper = &job->stamper;
+	return rc;
+}
+
 static int run(struct job *job)
 {
 	struct sluice_ring_options ring = SLUICE_RING_OPTIONS_INIT;
@@ -132,10 +151,13 @@ static int run(struct job *job)
 	job->sender.timeout_ns = TIMEOUT_S * SL_NS_PER_S;
 	rc = sluice_ring_get(client, &ring, &job->sender.ring);
 	if (rc == 0)
+		rc = stamp_begin(job);
+	if (rc == 0)
 		rc = readings(job, sense);
 	if (rc < 0 && rc != -EINTR)
 		complain(0, "%s", sluice_strerror(rc));
 	sender_finish(&job->sender);
+	sender_end(&job->sender);
 	counts = sender_counts(&job->sender);
 	sluice_close(client);
 	sense_destroy(sense);
@@ -153,6 +175,8 @@ int cmd_sense(int argc, char **argv)
 						{"duration", required_argument, NULL, 'd'},
 						{"json", no_argument, NULL, 'j'},
 						{"copy", required_argument, NULL, 'c'},
+						{"journal", required_argument, NULL, 'J'},
+						{"no-stamp", no_argument, NULL, 'P'},
 						{"socket", required_argument, NULL, 's'},
 						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
@@ -178,6 +202,12 @@ int cmd_sense(int argc, char **argv)
 			break;
 		case 'c':
 			job.copy_path = optarg;
+			break;
+		case 'J':
+			job.journals = optarg;
+			break;
+		case 'P':
+			job.plain = true;
 			break;
 		case 's':
 			job.socket = optarg;

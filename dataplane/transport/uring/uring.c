@@ -184,12 +184,31 @@ static int options_check(const struct sl_uring_options *o, struct sl_error *err)
 	return 0;
 }
 
+static uint32_t queue_slots_of(const struct sl_uring_options *options)
+{
+	uint32_t slots = 1;
+
+	while (slots < options->sends_max)
+		slots *= 2;
+	return slots;
+}
+
+uint64_t sl_uring_memory_bytes(const struct sl_uring_options *options)
+{
+	uint64_t conn_bytes = sizeof(struct sl_uring_conn) + sizeof(uint32_t) +
+			      queue_slots_of(options) * sizeof(struct sl_uring_submission) +
+			      SL_TRANSPORT_IOV_MAX * sizeof(struct iovec);
+	uint64_t buffer_bytes = options->recv_buffer_bytes + sizeof(struct io_uring_buf) +
+				sizeof(bool) + sizeof(uint16_t);
+
+	return sizeof(struct sl_uring) + options->conns_max * conn_bytes +
+	       options->recv_buffer_count * buffer_bytes;
+}
+
 static int conns_open(struct sl_uring *u, struct sl_error *err)
 {
-	uint32_t conns_max = u->options.conns_max, queue_slots = 1, i;
+	uint32_t conns_max = u->options.conns_max, queue_slots = queue_slots_of(&u->options), i;
 
-	while (queue_slots < u->options.sends_max)
-		queue_slots *= 2;
 	u->queue_mask = queue_slots - 1;
 	u->conns = calloc(conns_max, sizeof(*u->conns));
 	u->conn_free = calloc(conns_max, sizeof(*u->conn_free));

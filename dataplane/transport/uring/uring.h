@@ -39,6 +39,9 @@ struct sl_uring_options {
 /* Thread: the worker's own (a single-issuer ring belongs to whom made it). *out is destroyed by ops->destroy. */
 int sl_uring_create(const struct sl_uring_options *options, struct sl_transport **out, struct sl_error *err);
 
+/* What a transport with these options takes at most, receive buffers included; the kernel's own rings are not. */
+uint64_t sl_uring_memory_bytes(const struct sl_uring_options *options);
+
 /* The feature's name in configuration and status; NULL past the last. */
 const char *sl_uring_feature_name(uint32_t feature);
 

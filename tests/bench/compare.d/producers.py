@@ -126,7 +126,7 @@ class Sluice:
             return None, 0.0
         file = self.folder / "bench.json"
         words = [self.top / "build/tools/sluice", "bench", "-s", self.folder / "run/agent.sock", "-t", load.topic,
-                 "-n", count, "-b", plan.value_bytes, "--threads", 1, "--json", file]
+                 "-n", count, "-b", plan.value_bytes, "--threads", 1, "--no-stamp", "--json", file]
         if load.key_bytes:
             words += ["--key-bytes", load.key_bytes, "--keys", plan.keys]
         whole_s = machine.run(words, plan.core, LIMIT_S)[1]

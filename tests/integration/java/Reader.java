@@ -122,6 +122,8 @@ public class Reader {
 		properties.put("isolation.level", committed ? "read_committed" : "read_uncommitted");
 		properties.put("max.poll.records", "20000");
 		properties.put("fetch.max.bytes", "52428800");
+		// A broker answers one fetch at a time: the next partition waits for what is asked beyond the end of this one.
+		properties.put("fetch.max.wait.ms", "5");
 		properties.put("max.partition.fetch.bytes", "16777216");
 		return properties;
 	}

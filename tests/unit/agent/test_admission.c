@@ -474,7 +474,6 @@ static void test_limits(void **state)
 		assert_int_equal(app.reply.refuse.code, SL_REFUSE_LIMIT);
 		app_end(&app);
 	}
-	/* What others hold counts too, and comes back. */
 	app_begin(w, &app);
 	close(app.data_fd);
 	app.geometry = (struct sl_segment_geometry){1 << 20, 1, 64};
@@ -487,6 +486,7 @@ static void test_limits(void **state)
 	assert_int_equal(app_open(w, &second, second.data_fd), SL_HS_REFUSE);
 	assert_int_equal(second.reply.refuse.code, SL_REFUSE_LIMIT);
 	app_end(&second);
+	assert_int_equal(w->agent.admission->mapped_bytes, sl_segment_bytes(&app.geometry));
 	app_end(&app);
 	pump(w);
 	assert_int_equal(w->agent.admission->mapped_bytes, 0);

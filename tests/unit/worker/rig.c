@@ -42,16 +42,24 @@ struct sl_topic_settings rig_settings(void)
 	};
 }
 
-static void sizes_small(struct sl_arena_options *arena, struct sl_worker_options *worker, struct sl_sim_options *sim)
+static void arena_small(struct sl_arena_options *arena)
 {
 	arena->chunk_bytes = 4096;
 	arena->bytes = 1 << 20;
-	arena->partitions_max = worker->partitions_max = 8;
-	arena->topics_max = worker->topics_max = 2;
-	arena->segments_max = worker->segments_max = 1;
-	arena->rings_max = worker->rings_max = 1;
+	arena->partitions_max = 8;
+	arena->topics_max = 2;
+	arena->segments_max = 1;
+	arena->rings_max = 1;
 	arena->batch_bytes_max = 4096;
 	arena->batch_records_max = 100;
+}
+
+static void worker_small(struct sl_worker_options *worker, struct sl_sim_options *sim)
+{
+	worker->partitions_max = 8;
+	worker->topics_max = 2;
+	worker->segments_max = 1;
+	worker->rings_max = 1;
 	worker->brokers_max = RIG_BROKERS;
 	worker->request_bytes_max = 16 * 1024;
 	worker->record_bytes_max = 1024;
@@ -64,30 +72,20 @@ static void sizes_small(struct sl_arena_options *arena, struct sl_worker_options
 }
 
 /* What the test keeps of what it sees. */
-static void books_make(struct rig *rig, bool small)
+static void books_make(struct rig *rig)
 {
 	uint32_t i;
 
-	rig->records_max = small ? 256 : RIG_RECORDS_MAX;
-	rig->outcomes_max = small ? 256 : RIG_OUTCOMES_MAX;
-	rig->frame_bytes_max = small ? 32 * 1024 : 4 << 20;
+	rig->records_max = rig->small ? 256 : RIG_RECORDS_MAX;
+	rig->outcomes_max = rig->small ? 256 : RIG_OUTCOMES_MAX;
+	rig->frame_bytes_max = rig->small ? 32 * 1024 : 4 << 20;
 	rig->outcomes = calloc(rig->outcomes_max, sizeof(*rig->outcomes));
 	for (i = 0; i < RIG_PARTITIONS; i++)
 		rig->logs[i].records = calloc(rig->records_max, sizeof(*rig->logs[i].records));
 }
 
-static void worker_make(struct rig *rig, const struct rig_options *o)
+static void worker_create(struct rig *rig)
 {
-	struct sl_arena_options arena = {
-		.chunk_bytes = 16 * 1024,
-		.bytes = o->arena_bytes ? o->arena_bytes : 16 << 20,
-		.partitions_max = 64,
-		.topics_max = 8,
-		.segments_max = 8,
-		.rings_max = 16,
-		.batch_bytes_max = 1024 * 1024,
-		.batch_records_max = 100000,
-	};
 	struct sl_worker_options worker = {
 		.rings_max = 16,
 		.segments_max = 8,
@@ -111,12 +109,31 @@ static void worker_make(struct rig *rig, const struct rig_options *o)
 	};
 	struct sl_error err;
 
-	if (o->small)
-		sizes_small(&arena, &worker, &sim);
-	assert_int_equal(sl_arena_create_memory(&rig->arena, &arena, &err), 0);
+	if (rig->small)
+		worker_small(&worker, &sim);
 	assert_int_equal(sl_worker_create(&worker, rig->arena, &rig->worker, &err), 0);
 	assert_int_equal(sl_sim_create(&sim, &rig->transport, &err), 0);
 	rig->env = (struct sl_env){rig_now, rig_realtime, rig_random, rig->transport, rig};
+}
+
+static void worker_make(struct rig *rig, const struct rig_options *o)
+{
+	struct sl_error err;
+
+	rig->arena_options = (struct sl_arena_options){
+		.chunk_bytes = 16 * 1024,
+		.bytes = o->arena_bytes ? o->arena_bytes : 16 << 20,
+		.partitions_max = 64,
+		.topics_max = 8,
+		.segments_max = 8,
+		.rings_max = 16,
+		.batch_bytes_max = 1024 * 1024,
+		.batch_records_max = 100000,
+	};
+	if (rig->small)
+		arena_small(&rig->arena_options);
+	assert_int_equal(sl_arena_create_memory(&rig->arena, &rig->arena_options, &err), 0);
+	worker_create(rig);
 }
 
 static void segment_make(struct rig *rig, const struct rig_options *o)
@@ -161,6 +178,16 @@ static void brokers_make(struct rig *rig)
 	}
 }
 
+static void topics_tell(struct rig *rig)
+{
+	uint32_t i;
+
+	for (i = 0; i < 2; i++)
+		rig_tell(rig, &(struct sl_msg){.kind = SL_MSG_TOPIC_ADD, .a = i, .object = &rig->topic[i]});
+}
+
+static uint32_t control_turn(struct rig *rig);
+
 struct rig *rig_create(const struct rig_options *o)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
@@ -169,7 +196,8 @@ struct rig *rig_create(const struct rig_options *o)
 	rig->now_ns = SL_NS_PER_S;
 	rig->random = 42;
 	rig->produce_version_max = o->produce_version_max ? o->produce_version_max : 13;
-	books_make(rig, o->small);
+	rig->small = o->small;
+	books_make(rig);
 	worker_make(rig, o);
 	for (i = 0; i < RIG_PARTITIONS; i++) {
 		rig->leader[i] = (int32_t)(i % RIG_BROKERS);
@@ -179,16 +207,82 @@ struct rig *rig_create(const struct rig_options *o)
 	for (i = 0; i < 2; i++) {
 		strcpy(rig->topic[i].name, i == 0 ? "events" : "other");
 		rig->topic[i].settings = o->settings_given ? o->settings : rig_settings();
-		rig_tell(rig, &(struct sl_msg){.kind = SL_MSG_TOPIC_ADD, .a = i, .object = &rig->topic[i]});
 	}
+	topics_tell(rig);
+	rig->partitions = o->partitions ? o->partitions : 3;
 	rig->acks = rig->topic[0].settings.acks;
 	segment_make(rig, o);
 	for (i = 0; i < 2; i++)
 		rig_tell(rig, &(struct sl_msg){.kind = SL_MSG_TOPIC_BIND, .a = 0, .b = i, .c = i});
 	if (!o->no_metadata)
-		rig_routes(rig, 0, 0, o->partitions ? o->partitions : 3, 0);
+		rig_routes(rig, 0, 0, rig->partitions, 0);
 	rig_settle(rig);
 	return rig;
+}
+
+static void inbox_free(struct rig *rig)
+{
+	struct sl_msg msg;
+
+	while (sl_msg_ring_pop(sl_worker_inbox(rig->worker), &msg)) {
+		if (msg.kind == SL_MSG_TOPIC_ROUTES)
+			sl_topic_tables_free(((struct sl_topic_routes *)msg.object)->tables);
+		if (msg.kind != SL_MSG_TOPIC_ADD && msg.kind != SL_MSG_SEGMENT_ADD)
+			free(msg.object);
+	}
+}
+
+void rig_die(struct rig *rig)
+{
+	uint32_t i;
+
+	if (rig->worker) {
+		inbox_free(rig);
+		control_turn(rig);
+		inbox_free(rig);
+		rig->transport->ops->destroy(rig->transport);
+		sl_worker_destroy(rig->worker);
+	}
+	rig->worker = NULL;
+	if (rig->arena) {
+		rig->base = rig->arena->base;
+		free(rig->arena);
+	}
+	rig->arena = NULL;
+	for (i = 0; i < SL_ARRAY_COUNT(rig->peers); i++) {
+		free(rig->peers[i].frame);
+		rig->peers[i] = (struct rig_peer){0};
+	}
+	rig->retry_count = 0;
+}
+
+void rig_load(struct rig *rig)
+{
+	struct sl_error err;
+
+	if (sl_arena_load_memory(&rig->arena, &rig->arena_options, rig->base,
+				 sl_arena_file_bytes(&rig->arena_options), &rig->loaded, &err) < 0)
+		fail_msg("load: %s", err.text);
+}
+
+void rig_attach(struct rig *rig)
+{
+	uint32_t i;
+
+	rig->segment.known = true;
+	rig_tell(rig, &(struct sl_msg){.kind = SL_MSG_SEGMENT_ADD, .object = &rig->segment});
+	for (i = 0; i < 2; i++)
+		rig_tell(rig, &(struct sl_msg){.kind = SL_MSG_TOPIC_BIND, .a = 0, .b = i, .c = i});
+}
+
+void rig_resume(struct rig *rig, bool attach)
+{
+	worker_create(rig);
+	topics_tell(rig);
+	brokers_make(rig);
+	if (attach)
+		rig_attach(rig);
+	rig_routes(rig, 0, 0, rig->partitions, 0);
 }
 
 void rig_routes(struct rig *rig, uint32_t topic, int16_t error, uint32_t partitions, int32_t epoch)

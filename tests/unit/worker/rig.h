@@ -71,6 +71,9 @@ struct rig {
 	struct sl_env env;
 	struct sl_transport *transport;
 	struct sl_arena *arena;
+	struct sl_arena_options arena_options;
+	struct sl_arena_loaded loaded;
+	uint8_t *base; /* of the arena whose agent is dead */
 	struct sl_worker *worker;
 	struct sl_worker_topic topic[2];
 	struct sl_worker_segment segment;
@@ -79,6 +82,7 @@ struct rig {
 	uint64_t report_pos;
 	struct rig_outcome *outcomes; /* outcomes_max of them */
 	uint32_t records_max, outcomes_max, frame_bytes_max;
+	bool small;
 	uint32_t outcome_count;
 
 	struct rig_log logs[RIG_PARTITIONS];
@@ -93,6 +97,12 @@ struct rig {
 	} peers[32];
 	int16_t produce_version_max;
 	bool topic_ids;
+	uint32_t partitions;
+	uint32_t batch_bytes_max;    /* what is larger is refused with 10; 0: no limit */
+	uint64_t poison_every;       /* records whose number is a multiple are refused with 87; 0: none */
+	bool poison_named;           /* and named by record_errors */
+	bool poison_seen[RIG_RECORDS_MAX]; /* by index in the batch that is looked at */
+	bool codecs_refused;         /* compressed batches are refused with 76 */
 	uint32_t connects, requests, troubles, poisoned, stopped, gone, conn_downs;
 	uint64_t last_trouble_error;
 	struct sl_msg retries[RIG_PARTITIONS * 8]; /* a PARTITION_TROUBLE is answered a millisecond later */
@@ -120,6 +130,14 @@ struct rig_options {
 };
 
 struct sl_topic_settings rig_settings(void);
+/* The agent is killed: all that is left is the arena's mapping, the two segments and what brokers have. */
+void rig_die(struct rig *rig);
+/* The next one: loads the arena, which may be cut short anywhere (then rig_die() again) ... */
+void rig_load(struct rig *rig);
+/* ... and gets to know what there is; without its application, that may come back later. */
+void rig_resume(struct rig *rig, bool attach);
+void rig_attach(struct rig *rig);
+
 struct rig *rig_create(const struct rig_options *options);
 void rig_destroy(struct rig *rig);
 

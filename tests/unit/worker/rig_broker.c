@@ -12,6 +12,7 @@
 #include "dataplane/wire/api.h"
 #include "dataplane/wire/batch_header.h"
 #include "dataplane/wire/error_code.h"
+#include "dataplane/wire/record.h"
 
 enum { SEGMENT_BYTES = 1000 };
 
@@ -116,6 +117,54 @@ static void window_add(struct rig_log *log, const struct sl_batch_view *batch, i
 	log->window[log->window_count++].offset = offset;
 }
 
+/* The records that this broker does not like. Returns how many there are. */
+static uint32_t poison_find(struct rig *rig, const struct sl_batch_view *batch)
+{
+	struct sl_record_iter it;
+	struct sl_record record;
+	uint32_t count = 0, i;
+
+	if (rig->poison_every == 0)
+		return 0;
+	assert_int_equal(batch->codec, 0);
+	it = sl_record_iter_on(batch->payload, batch->payload_bytes, batch->record_count);
+	for (i = 0; sl_record_next(&it, &record) == 1; i++) {
+		uint64_t number;
+
+		memcpy(&number, record.value.data, sizeof(number));
+		rig->poison_seen[i] = number % rig->poison_every == 0;
+		count += rig->poison_seen[i];
+	}
+	return count;
+}
+
+/* What a broker looks at before it looks for the sequence. */
+static int16_t batch_refuse(struct rig *rig, const struct sl_batch_view *batch)
+{
+	if (rig->batch_bytes_max && batch->batch_bytes > rig->batch_bytes_max)
+		return SL_KAFKA_MESSAGE_TOO_LARGE;
+	if (rig->codecs_refused && batch->codec != 0)
+		return SL_KAFKA_UNSUPPORTED_COMPRESSION_TYPE;
+	return poison_find(rig, batch) > 0 ? SL_KAFKA_INVALID_RECORD : 0;
+}
+
+static void record_errors_put(struct rig *rig, struct sl_wbuf *w, bool flexible, int16_t error)
+{
+	bool named = error == SL_KAFKA_INVALID_RECORD && rig->poison_named;
+	int32_t count = 0, i;
+
+	for (i = 0; named && i < RIG_RECORDS_MAX; i++)
+		count += rig->poison_seen[i];
+	sl_put_array(w, flexible, count);
+	for (i = 0; count > 0 && i < RIG_RECORDS_MAX; i++) {
+		if (!rig->poison_seen[i])
+			continue;
+		sl_put_i32(w, i);
+		sl_put_string(w, flexible, sl_slice_of("a number that nobody likes"));
+		sl_put_tags(w, flexible);
+	}
+}
+
 static int16_t batch_store(struct rig *rig, int32_t partition, struct sl_slice records, int64_t *offset)
 {
 	struct rig_log *log = &rig->logs[partition];
@@ -126,6 +175,10 @@ static int16_t batch_store(struct rig *rig, int32_t partition, struct sl_slice r
 	assert_int_equal(sl_batch_parse(records.data, records.bytes, &batch), 0);
 	assert_int_equal(batch.batch_bytes, records.bytes);
 	assert_int_equal(sl_batch_produce_check(&batch), 0);
+	memset(rig->poison_seen, 0, sizeof(rig->poison_seen));
+	error = batch_refuse(rig, &batch);
+	if (error != 0)
+		return error;
 	error = sequence_check(log, &batch, offset, &duplicate);
 	if (error != 0 || duplicate) {
 		log->duplicates += duplicate;
@@ -191,7 +244,7 @@ static void produce_partition(struct rig *rig, struct rig_peer *peer, struct ans
 	if (version >= 5)
 		sl_put_i64(&a->w, 0);
 	if (version >= 8) {
-		sl_put_array(&a->w, a->flexible, 0);
+		record_errors_put(rig, &a->w, a->flexible, error);
 		sl_put_string(&a->w, a->flexible, SL_SLICE_NULL);
 	}
 	sl_put_tags(&a->w, a->flexible);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "dataplane/base/clock.h"
+#include "dataplane/batch/batch.h"
 #include "dataplane/batch/codec.h"
 #include "dataplane/batch/partitioner.h"
 #include "tests/unit/worker/rig.h"
@@ -196,6 +197,56 @@ static void test_explicit_partition(void **state)
 	rig_destroy(rig);
 }
 
+/* What is queued for a leader that is away, and may not take more chunks than its records and runs fill. */
+static void queue_and_deliver(bool keyed)
+{
+	enum { RECORDS = 8000, CHUNKS = 4, PARTITIONS = 3 };
+	struct rig_options o = {.settings_given = true, .settings = rig_settings()};
+	struct rig *rig;
+	uint64_t occupied = 0;
+	uint32_t i, free_before, used, batches = 0;
+	char key[32];
+
+	o.settings.batch_bytes = CHUNKS * 16 * 1024;
+	rig = rig_create(&o);
+	for (i = 0; i < PARTITIONS; i++)
+		rig->leader[i] = -1;
+	rig_routes(rig, 0, 0, PARTITIONS, 1);
+	rig_settle(rig);
+	free_before = rig->arena->chunks_free;
+	for (i = 0; i < RECORDS; i++) {
+		snprintf(key, sizeof(key), "key-%u", i % 97);
+		assert_true(rig_send(rig, keyed ? key : NULL, -1, 100));
+		if (i % 100 == 99)
+			rig_settle(rig);
+	}
+	for (i = 0; i < rig->arena->batch_count; i++) {
+		uint64_t tail = rig->arena->batches[i].tail;
+
+		if (sl_batch_life(rig->arena, i).state == SL_BATCH_FREE)
+			continue;
+		batches++;
+		occupied += sl_tail_bytes(tail) + 8 * sl_tail_runs(tail);
+	}
+	used = free_before - rig->arena->chunks_free;
+	/* Closed ones are full to the last record; of each partition one is open, with its last chunk partly empty. */
+	assert_true(used <= CHUNKS * batches);
+	assert_true(used * (uint64_t)rig->arena->chunk_bytes <= occupied + batches * 200 + PARTITIONS * 16 * 1024);
+	for (i = 0; i < PARTITIONS; i++)
+		rig->leader[i] = 0;
+	rig_routes(rig, 0, 0, PARTITIONS, 2);
+	rig_run(rig, 20);
+	rig_check_all(rig, RECORDS, 0, 0);
+	rig_destroy(rig);
+}
+
+static void test_batches_fill_their_chunks(void **state)
+{
+	(void)state;
+	queue_and_deliver(true);
+	queue_and_deliver(false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +259,7 @@ int main(void)
 		cmocka_unit_test(test_codecs),
 		cmocka_unit_test(test_large_records_span_chunks),
 		cmocka_unit_test(test_explicit_partition),
+		cmocka_unit_test(test_batches_fill_their_chunks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
