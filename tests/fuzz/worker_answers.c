@@ -32,7 +32,7 @@ enum action {
 	ACTIONS,
 };
 
-enum { HEAD_BYTES = 8, ROUNDS = 6, PARTITIONS = 3, LATE_SECONDS = 60 };
+enum { HEAD_BYTES = 8, ROUNDS = 6, PARTITIONS = 3, LATE_SECONDS = 12 };
 
 struct input {
 	const uint8_t *at, *end;
@@ -136,16 +136,18 @@ static struct rig *rig_make(struct input *in)
 		.settings = rig_settings(),
 		.settings_given = true,
 		.no_metadata = true,
-		.ring_bytes = 64 * 1024,
-		.report_slots = 1024,
-		.arena_bytes = 4 << 20,
+		.ring_bytes = SL_RING_BYTES_MIN,
+		.report_slots = 64,
+		.small = true,
 	};
 	uint8_t how = take(in);
 	struct rig *rig;
 
 	options.produce_version_max = versions[how % 8];
 	options.settings.idempotent = !(how & 8);
-	options.settings.delivery_timeout_ns = 20 * SL_NS_PER_S;
+	options.settings.delivery_timeout_ns = 5 * SL_NS_PER_S;
+	options.settings.batch_bytes = 4096;
+	options.settings.request_bytes_max = 16 * 1024;
 	rig = rig_create(&options);
 	rig->topic_ids = options.produce_version_max >= 13;
 	rig->answer = answer;
@@ -166,8 +168,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	for (i = 0; i < ROUNDS; i++) {
 		for (p = 0; p < PARTITIONS; p++)
 			(void)rig_send(rig, "key", p, 100);
-		rig_run(rig, 10);
-		rig->now_ns += 100 * SL_NS_PER_MS;
+		/* Past the linger, and past what is waited before another try. */
+		rig->now_ns += 9 * SL_NS_PER_MS;
+		rig_run(rig, 1);
+		rig->now_ns += 99 * SL_NS_PER_MS;
+		rig_run(rig, 1);
 	}
 	in.at = in.end;
 	for (i = 0; i < LATE_SECONDS; i++) {

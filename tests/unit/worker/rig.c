@@ -42,6 +42,48 @@ struct sl_topic_settings rig_settings(void)
 	};
 }
 
+static void arena_small(struct sl_arena_options *arena)
+{
+	arena->chunk_bytes = 4096;
+	arena->bytes = 1 << 20;
+	arena->partitions_max = 8;
+	arena->topics_max = 2;
+	arena->segments_max = 1;
+	arena->rings_max = 1;
+	arena->batch_bytes_max = 4096;
+	arena->batch_records_max = 100;
+}
+
+static void worker_small(struct sl_worker_options *worker, struct sl_sim_options *sim)
+{
+	worker->partitions_max = 8;
+	worker->topics_max = 2;
+	worker->segments_max = 1;
+	worker->rings_max = 1;
+	worker->brokers_max = RIG_BROKERS;
+	worker->request_bytes_max = 16 * 1024;
+	worker->record_bytes_max = 1024;
+	worker->request_timeout_ns = 2 * SL_NS_PER_S;
+	worker->connect_timeout_ns = SL_NS_PER_S;
+	sim->conns_max = 8;
+	sim->recv_buffer_bytes = 512;
+	sim->recv_buffer_count = 16;
+	sim->wire_bytes = 8 * 1024;
+}
+
+/* What the test keeps of what it sees. */
+static void books_make(struct rig *rig)
+{
+	uint32_t i;
+
+	rig->records_max = rig->small ? 256 : RIG_RECORDS_MAX;
+	rig->outcomes_max = rig->small ? 256 : RIG_OUTCOMES_MAX;
+	rig->frame_bytes_max = rig->small ? 32 * 1024 : 4 << 20;
+	rig->outcomes = calloc(rig->outcomes_max, sizeof(*rig->outcomes));
+	for (i = 0; i < RIG_PARTITIONS; i++)
+		rig->logs[i].records = calloc(rig->records_max, sizeof(*rig->logs[i].records));
+}
+
 static void worker_create(struct rig *rig)
 {
 	struct sl_worker_options worker = {
@@ -67,6 +109,8 @@ static void worker_create(struct rig *rig)
 	};
 	struct sl_error err;
 
+	if (rig->small)
+		worker_small(&worker, &sim);
 	assert_int_equal(sl_worker_create(&worker, rig->arena, &rig->worker, &err), 0);
 	assert_int_equal(sl_sim_create(&sim, &rig->transport, &err), 0);
 	rig->env = (struct sl_env){rig_now, rig_realtime, rig_random, rig->transport, rig};
@@ -86,6 +130,8 @@ static void worker_make(struct rig *rig, const struct rig_options *o)
 		.batch_bytes_max = 1024 * 1024,
 		.batch_records_max = 100000,
 	};
+	if (rig->small)
+		arena_small(&rig->arena_options);
 	assert_int_equal(sl_arena_create_memory(&rig->arena, &rig->arena_options, &err), 0);
 	worker_create(rig);
 }
@@ -150,6 +196,8 @@ struct rig *rig_create(const struct rig_options *o)
 	rig->now_ns = SL_NS_PER_S;
 	rig->random = 42;
 	rig->produce_version_max = o->produce_version_max ? o->produce_version_max : 13;
+	rig->small = o->small;
+	books_make(rig);
 	worker_make(rig, o);
 	for (i = 0; i < RIG_PARTITIONS; i++) {
 		rig->leader[i] = (int32_t)(i % RIG_BROKERS);
@@ -348,7 +396,7 @@ static void outcome_set(struct rig *rig, uint64_t seq, const struct sl_report *r
 {
 	struct rig_outcome *o = &rig->outcomes[seq];
 
-	assert_true(seq < RIG_OUTCOMES_MAX && seq < rig->seq);
+	assert_true(seq < rig->outcomes_max && seq < rig->seq);
 	assert_false(o->told); /* each report once */
 	*o = (struct rig_outcome){true, r->outcome, r->error, r->partition, r->base_offset < 0 ? -1 : r->base_offset + i};
 	rig->outcome_count++;
@@ -508,6 +556,9 @@ void rig_destroy(struct rig *rig)
 	sl_arena_destroy(rig->arena, true);
 	for (i = 0; i < 32; i++)
 		free(rig->peers[i].frame);
+	for (i = 0; i < RIG_PARTITIONS; i++)
+		free(rig->logs[i].records);
+	free(rig->outcomes);
 	free(rig->data);
 	free(rig->status);
 	free(rig);

@@ -28,7 +28,7 @@ struct rig_record { /* as a broker stored it */
 };
 
 struct rig_log {
-	struct rig_record records[RIG_RECORDS_MAX];
+	struct rig_record *records; /* rig.records_max of them */
 	uint32_t count;
 	int64_t producer_id;
 	int16_t epoch;
@@ -80,7 +80,9 @@ struct rig {
 	uint8_t *data, *status;
 	uint64_t write_pos, seq; /* of the application */
 	uint64_t report_pos;
-	struct rig_outcome outcomes[RIG_OUTCOMES_MAX];
+	struct rig_outcome *outcomes; /* outcomes_max of them */
+	uint32_t records_max, outcomes_max, frame_bytes_max;
+	bool small;
 	uint32_t outcome_count;
 
 	struct rig_log logs[RIG_PARTITIONS];
@@ -121,6 +123,9 @@ struct rig_options {
 	struct sl_topic_settings settings; /* acks all, idempotent, linger 5 ms, 16 KiB batches unless given */
 	bool settings_given;
 	bool no_metadata; /* the test brings it */
+	/* For a life of a few hundred records that is lived a thousand times a second: little memory, requests and connects
+	 * given up after a second or two. settings has to fit: batches of 4 KiB, requests of 16 KiB. */
+	bool small;
 	int16_t produce_version_max; /* 13 */
 };
 

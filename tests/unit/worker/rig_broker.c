@@ -14,7 +14,7 @@
 #include "dataplane/wire/error_code.h"
 #include "dataplane/wire/record.h"
 
-enum { FRAME_MAX = 4 << 20, SEGMENT_BYTES = 1000 };
+enum { SEGMENT_BYTES = 1000 };
 
 struct sl_address rig_address(uint32_t broker)
 {
@@ -23,7 +23,7 @@ struct sl_address rig_address(uint32_t broker)
 
 /* ---- the log ---- */
 
-static void record_store(struct rig_log *log, const uint8_t *p, const uint8_t *end, int32_t index)
+static void record_store(struct rig *rig, struct rig_log *log, const uint8_t *p, const uint8_t *end, int32_t index)
 {
 	int32_t length = 0, offset_delta = -1, key_bytes = 0, value_bytes = 0;
 	int64_t time_delta = 0;
@@ -41,13 +41,13 @@ static void record_store(struct rig_log *log, const uint8_t *p, const uint8_t *e
 		p += key_bytes;
 	p = sl_varint32_get(p, end, &value_bytes);
 	assert_true(value_bytes >= 8 && start + length <= end);
-	assert_true(log->count < RIG_RECORDS_MAX);
+	assert_true(log->count < rig->records_max);
 	memcpy(&log->records[log->count].number, p, sizeof(uint64_t));
 	log->records[log->count].offset = log->count;
 	log->count++;
 }
 
-static void records_store(struct rig_log *log, const struct sl_batch_view *batch)
+static void records_store(struct rig *rig, struct rig_log *log, const struct sl_batch_view *batch)
 {
 	const uint8_t *p = batch->payload, *end = p + batch->payload_bytes;
 	uint8_t *plain = NULL;
@@ -65,7 +65,7 @@ static void records_store(struct rig_log *log, const struct sl_batch_view *batch
 		const uint8_t *body = sl_varint32_get(p, end, &length);
 
 		assert_non_null(body);
-		record_store(log, p, end, i);
+		record_store(rig, log, p, end, i);
 		p = body + length;
 	}
 	assert_ptr_equal(p, end);
@@ -184,7 +184,7 @@ static int16_t batch_store(struct rig *rig, int32_t partition, struct sl_slice r
 		log->duplicates += duplicate;
 		return error;
 	}
-	records_store(log, &batch);
+	records_store(rig, log, &batch);
 	log->batches++;
 	if (batch.producer_id >= 0)
 		window_add(log, &batch, *offset);
@@ -368,7 +368,7 @@ static uint32_t accept_all(struct rig *rig)
 			rig->peers[i].broker = broker;
 			rig->peers[i].have = 0;
 			if (!rig->peers[i].frame)
-				rig->peers[i].frame = malloc(FRAME_MAX);
+				rig->peers[i].frame = malloc(rig->frame_bytes_max);
 			rig->connects++;
 			n++;
 		}
@@ -380,12 +380,12 @@ static uint32_t peer_turn(struct rig *rig, struct rig_peer *peer)
 {
 	uint32_t n, done = 0;
 
-	n = sl_sim_peer_read(rig->transport, peer->handle, peer->frame + peer->have, FRAME_MAX - peer->have);
+	n = sl_sim_peer_read(rig->transport, peer->handle, peer->frame + peer->have, rig->frame_bytes_max - peer->have);
 	peer->have += n;
 	while (peer->open && peer->have - done >= 4) {
 		uint32_t bytes = sl_load_be32(peer->frame + done);
 
-		assert_true(bytes < FRAME_MAX - 4);
+		assert_true(bytes < rig->frame_bytes_max - 4);
 		if (peer->have - done < 4 + bytes)
 			break;
 		request(rig, peer, peer->frame + done + 4, bytes);
