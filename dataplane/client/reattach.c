@@ -135,6 +135,7 @@ static void opened_again(sluice_client *client, const union sl_hs_message *answe
 			 int fds[SL_HS_FDS_MAX])
 {
 	bool same = sl_segment_same(fds[0], client->status_fd);
+	uint64_t one = 1;
 
 	close(fds[0]);
 	if (!same || dup3(fds[1], client->bell, O_CLOEXEC) < 0) {
@@ -146,6 +147,12 @@ static void opened_again(sluice_client *client, const union sl_hs_message *answe
 		return;
 	}
 	close(fds[1]);
+	/* A worker that read the ring before this and sleeps heard nothing of what was committed
+	 * since: that rang the dead agent's bell. */
+	if (write(client->bell, &one, sizeof(one)) < 0 && errno != EAGAIN) {
+		retry_later(client);
+		return;
+	}
 	client->segment_id = answer->opened.segment_id;
 	memcpy(client->token, answer->opened.token, sizeof(client->token));
 	client->step = 0;
