@@ -131,6 +131,19 @@ static void rest_ask(sluice_client *client)
 	state_set(client, SESSION_ATTACHED);
 }
 
+/*
+ * A worker that read the ring before we came back may sleep, and a ring that rang for that sleep
+ * did so with the old bell: it will not ring again. Once with the new one finds whatever was
+ * committed meanwhile.
+ */
+static void bell_ring_anew(sluice_client *client)
+{
+	const uint64_t one = 1;
+
+	/* A full counter wakes as well. */
+	(void)!write(client->bell, &one, sizeof(one));
+}
+
 static void opened_again(sluice_client *client, const union sl_hs_message *answer,
 			 int fds[SL_HS_FDS_MAX])
 {
@@ -146,6 +159,7 @@ static void opened_again(sluice_client *client, const union sl_hs_message *answe
 		return;
 	}
 	close(fds[1]);
+	bell_ring_anew(client);
 	client->segment_id = answer->opened.segment_id;
 	memcpy(client->token, answer->opened.token, sizeof(client->token));
 	client->step = 0;
