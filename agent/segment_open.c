@@ -326,8 +326,8 @@ static struct sl_agent_segment *known_find(struct sl_agent *agent, uid_t uid,
 	for (uint32_t i = 0; i < agent->admission->segments_max; i++) {
 		struct sl_agent_segment *segment = &agent->admission->segments[i];
 
-		if (segment->state == SL_SEGMENT_LIVE && segment->id == open->segment_id &&
-		    segment->uid == uid &&
+		if ((segment->state == SL_SEGMENT_LIVE || segment->state == SL_SEGMENT_ADDING) &&
+		    segment->id == open->segment_id && segment->uid == uid &&
 		    memcmp(segment->token, open->token, sizeof(segment->token)) == 0 &&
 		    memcmp(segment->client_id, open->client_id, sizeof(segment->client_id)) == 0 &&
 		    sl_segment_same(segment->data_fd, data_fd))
@@ -486,6 +486,12 @@ int sl_agent_segment_reattach(struct sl_agent *agent, uint32_t client,
 	if (segment) {
 		close(data_fd);
 		close(status_fd);
+		/* The keeper gave it, and not all workers have it yet: its application, which
+		 * waited at the socket, was faster than they. */
+		if (segment->state == SL_SEGMENT_ADDING)
+			return refuse(refusal, SL_REFUSE_BUSY,
+				      sl_error_set(&refusal->err, -EAGAIN,
+						   "the segment is being taken up"));
 		known_attach(agent, segment, client);
 		return 0;
 	}
