@@ -131,11 +131,23 @@ static void rest_ask(sluice_client *client)
 	state_set(client, SESSION_ATTACHED);
 }
 
+/*
+ * A worker that read the ring before we came back may sleep, and a ring that rang for that sleep
+ * did so with the old bell: it will not ring again. Once with the new one finds whatever was
+ * committed meanwhile.
+ */
+static void bell_ring_anew(sluice_client *client)
+{
+	const uint64_t one = 1;
+
+	/* A full counter wakes as well. */
+	(void)!write(client->bell, &one, sizeof(one));
+}
+
 static void opened_again(sluice_client *client, const union sl_hs_message *answer,
 			 int fds[SL_HS_FDS_MAX])
 {
 	bool same = sl_segment_same(fds[0], client->status_fd);
-	uint64_t one = 1;
 
 	close(fds[0]);
 	if (!same || dup3(fds[1], client->bell, O_CLOEXEC) < 0) {
@@ -147,12 +159,7 @@ static void opened_again(sluice_client *client, const union sl_hs_message *answe
 		return;
 	}
 	close(fds[1]);
-	/* A worker that read the ring before this and sleeps heard nothing of what was committed
-	 * since: that rang the dead agent's bell. */
-	if (write(client->bell, &one, sizeof(one)) < 0 && errno != EAGAIN) {
-		retry_later(client);
-		return;
-	}
+	bell_ring_anew(client);
 	client->segment_id = answer->opened.segment_id;
 	memcpy(client->token, answer->opened.token, sizeof(client->token));
 	client->step = 0;
