@@ -73,6 +73,8 @@ def steady(place, cluster, options):
     topic = cluster.new_topic("steady")
     agent = Agent(place, cluster.bootstrap).start()
     stream = Stream(agent, topic, rate=options.rate)
+    # One whose first handshake is cut short ends: it has nothing yet to come back with.
+    until("the application is attached", lambda: agent.ledger()["in"] > 0)
     killer = Killer(agent, options.seed)
     while killer.kills < options.kills:
         killer.once()

@@ -219,7 +219,12 @@ class Agent:
 
     def outcome(self, child, seconds=120):
         if child.stdin and not child.stdin.closed:
-            child.stdin.close()
+            try:
+                child.stdin.close()
+            except BrokenPipeError as early:
+                child.said.seek(0)
+                raise Failed(f"sluice produce ended early with {child.wait(seconds)}: "
+                             f"{child.said.read().decode(errors='replace')[-1500:]}") from early
         try:
             child.wait(seconds)
         except subprocess.TimeoutExpired as late:
