@@ -194,8 +194,7 @@ static void answered(sluice_client *client, const union sl_hs_message *answer,
 	} else if (state == SESSION_REATTACH && answer->head.type == SL_HS_OPENED) {
 		opened_again(client, answer, fds);
 	} else if (state == SESSION_TOPICS || state == SESSION_WAKES) {
-		/* A refused topic stays refused: the agent fails its records and says so in
-		 * reports. */
+		/* A refused topic stays refused; its records wait in the ring. */
 		client->step++;
 		rest_ask(client);
 	} else if (answer->head.type == SL_HS_REFUSE) {
