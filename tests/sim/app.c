@@ -243,7 +243,7 @@ static void report_check(struct sim *sim, struct app *app, const struct app_ring
 			 const struct sluice_report *report)
 {
 	uint32_t mode = sim->ledger.books[ring->book].mode;
-	bool reset = sim->ledger.books[ring->book].lost_agent && report->partition < 0 &&
+	bool reset = sim->ledger.books[ring->book].given_up && report->partition < 0 &&
 		     report->outcome == SLUICE_UNKNOWN;
 
 	if (reset)
@@ -308,7 +308,7 @@ static bool ring_settled(struct sim *sim, const struct app_ring *ring)
 	case SLUICE_REPORT_ALL:
 		return book->told == book->count;
 	case SLUICE_REPORT_ERRORS:
-		return book->lost_agent ||
+		return book->given_up ||
 		       book->told_failed + book->told_unknown >= stats.failed + stats.unknown;
 	default:
 		return true;
@@ -332,7 +332,7 @@ void app_check(struct sim *sim, uint32_t index)
 				      " sent, %" PRIu64 " settled, %" PRIu64 " dropped",
 				      ring->book, book->count, ring->dropped, stats.sent,
 				      stats.settled, stats.dropped);
-		if (book->mode != SLUICE_REPORT_NONE && !book->lost_agent &&
+		if (book->mode != SLUICE_REPORT_NONE && !book->given_up &&
 		    (stats.failed != book->told_failed || stats.unknown != book->told_unknown))
 			sim_violation(sim,
 				      "ring %u: told %u failed and %u unknown; the library counts "
@@ -346,8 +346,14 @@ void app_check(struct sim *sim, uint32_t index)
 
 static void app_close(struct sim *sim, struct app *app)
 {
-	for (uint32_t r = 0; r < spec_of(sim, app)->rings; r++)
-		sim->ledger.books[app->rings[r].book].dead = true;
+	bool attached = sim->box.running && sl_client_state(app->client) == SLUICE_ATTACHED;
+
+	for (uint32_t r = 0; r < spec_of(sim, app)->rings; r++) {
+		struct book *book = &sim->ledger.books[app->rings[r].book];
+
+		book->dead = true;
+		book->unkept |= !sim->world.keeper && !attached;
+	}
 	os_lock_drop(app->client->data_fd);
 	sluice_close(app->client);
 	app->client = NULL;
@@ -483,6 +489,25 @@ void apps_close(struct sim *sim)
 	for (uint32_t i = 0; i < sim->world.app_count; i++)
 		if (sim->apps[i].client)
 			app_close(sim, &sim->apps[i]);
+}
+
+void apps_given_up(struct sim *sim)
+{
+	for (uint32_t i = 0; i < sim->world.app_count; i++) {
+		struct app *app = &sim->apps[i];
+
+		for (uint32_t r = 0; app->client && app->life > 0 &&
+				     sl_client_state(app->client) != SLUICE_ATTACHED &&
+				     r < spec_of(sim, app)->rings;
+		     r++)
+			sim->ledger.books[app->rings[r].book].given_up = true;
+	}
+}
+
+void apps_unkept(struct sim *sim)
+{
+	for (uint32_t i = 0; i < sim->ledger.count; i++)
+		sim->ledger.books[i].unkept |= sim->ledger.books[i].dead;
 }
 
 void app_describe(struct sim *sim, uint32_t index, char *text, uint32_t bytes)

@@ -154,6 +154,8 @@ void topic_grow(struct sim *sim, struct model_topic *topic, uint32_t part_count)
 /* Another leader (broker, or -1 for none) under the next epoch; views follow. */
 void part_elect(struct sim *sim, struct model_topic *topic, uint32_t part, int32_t leader);
 void broker_stop(struct sim *sim, uint32_t broker, uint64_t back_ns);
+/* producer.id.expiration.ms is over for all of them. */
+void cluster_producers_expire(struct sim *sim);
 void cluster_soon(struct sim *sim, uint64_t at_ns);
 struct sl_address broker_address(uint32_t broker);
 
