@@ -6,11 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/admission.h"
+#include "agent/segment.h"
 #include "dataplane/client/client.h"
 #include "tests/sim/os.h"
 #include "tests/sim/sim.h"
 
 enum { POLL_MAX = 64, AGAIN_MS = 20, PROBE_RECORDS = 6 };
+
+#define IDLE_NS (700 * SL_NS_PER_MS)
 
 static const struct sim_app_spec *spec_of(const struct sim *sim, const struct app *app)
 {
@@ -413,13 +417,23 @@ static void app_drain(struct sim *sim, struct app *app)
 	app->next_ns = sim->now_ns + sim_between(sim, 100, 3000) * SL_NS_PER_US;
 }
 
+/* It has no work, and looks at its reports now and then: so the library finds a new agent. */
+static void app_idle(struct sim *sim, struct app *app)
+{
+	reports_all(sim, app);
+	app->next_ns = sim->now_ns + IDLE_NS;
+}
+
 uint32_t app_turn(struct sim *sim, uint32_t index)
 {
 	struct app *app = &sim->apps[index];
 
-	if (app->busy || app->state == APP_DONE || app->next_ns > sim->now_ns)
+	if (app->busy || (app->state == APP_DONE && !app->client) || app->next_ns > sim->now_ns)
 		return 0;
 	switch (app->state) {
+	case APP_DONE:
+		app_idle(sim, app);
+		break;
 	case APP_ABSENT:
 		app->busy = true;
 		app_open(sim, app);
@@ -442,7 +456,8 @@ uint64_t apps_next_ns(const struct sim *sim)
 	uint64_t next_ns = SL_DEADLINE_NONE;
 
 	for (uint32_t i = 0; i < sim->world.app_count; i++)
-		if (!sim->apps[i].busy && sim->apps[i].state != APP_DONE &&
+		if (!sim->apps[i].busy &&
+		    (sim->apps[i].state != APP_DONE || sim->apps[i].client) &&
 		    sim->apps[i].next_ns < next_ns)
 			next_ns = sim->apps[i].next_ns;
 	return next_ns;
@@ -491,15 +506,27 @@ void apps_close(struct sim *sim)
 			app_close(sim, &sim->apps[i]);
 }
 
+/* Whatever its library believes. */
+static bool agent_has(const struct sim *sim, const struct app *app)
+{
+	const struct sl_admission *admission = sim->box.agent.admission;
+
+	for (uint32_t i = 0; i < admission->segments_max; i++)
+		if (admission->segments[i].state != SL_SEGMENT_FREE &&
+		    memcmp(admission->segments[i].client_id, app->client->client_id,
+			   sizeof(app->client->client_id)) == 0)
+			return true;
+	return false;
+}
+
 void apps_given_up(struct sim *sim)
 {
 	for (uint32_t i = 0; i < sim->world.app_count; i++) {
 		struct app *app = &sim->apps[i];
 
-		for (uint32_t r = 0; app->client && app->life > 0 &&
-				     sl_client_state(app->client) != SLUICE_ATTACHED &&
-				     r < spec_of(sim, app)->rings;
-		     r++)
+		if (!app->client || app->state == APP_ABSENT || agent_has(sim, app))
+			continue;
+		for (uint32_t r = 0; r < spec_of(sim, app)->rings; r++)
 			sim->ledger.books[app->rings[r].book].given_up = true;
 	}
 }
