@@ -205,6 +205,19 @@ static int listener_make(struct sim *sim)
 	return fd;
 }
 
+static void files_remove(const struct box *box)
+{
+	unlink(box->socket_path);
+	for (uint32_t i = 0; i < SIM_WORKERS_MAX; i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), "%s/arena-%u", box->folder, i);
+		unlink(path);
+		snprintf(path, sizeof(path), "%s/arena-%u.new", box->folder, i);
+		unlink(path);
+	}
+}
+
 void box_init(struct sim *sim)
 {
 	struct box *box = &sim->box;
@@ -216,6 +229,7 @@ void box_init(struct sim *sim)
 	if (mkdir(box->folder, 0700) < 0 && errno != EEXIST)
 		sim_violation(sim, "make %s: %s", box->folder, strerror(errno));
 	snprintf(box->socket_path, sizeof(box->socket_path), "%s/agent.sock", box->folder);
+	files_remove(box); /* of another process that had this number, and was ended */
 }
 
 /* In the order of the daemon's start(); it may be left at any store of an arena. */
@@ -354,19 +368,16 @@ struct sl_transport *box_transport(struct sim *sim, uint32_t worker)
 	return sim->box.running ? sim->box.workers[worker].transport : NULL;
 }
 
+void box_leave(const struct sim *sim)
+{
+	files_remove(&sim->box);
+	rmdir(sim->box.folder);
+}
+
 void box_fini(struct sim *sim)
 {
 	keeper_fini(sim);
-	unlink(sim->box.socket_path);
-	for (uint32_t i = 0; i < SIM_WORKERS_MAX; i++) {
-		char path[128];
-
-		snprintf(path, sizeof(path), "%s/arena-%u", sim->box.folder, i);
-		unlink(path);
-		snprintf(path, sizeof(path), "%s/arena-%u.new", sim->box.folder, i);
-		unlink(path);
-	}
-	rmdir(sim->box.folder);
+	box_leave(sim);
 	if (!sim->verbose)
 		close(sim->box.log_fd);
 }

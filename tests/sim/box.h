@@ -78,6 +78,8 @@ void box_stop(struct sim *sim, uint64_t timeout_ns);
 /* After the shutdown that box_stop() began. */
 void box_stopped(struct sim *sim);
 void box_fini(struct sim *sim);
+/* Its files go: the process ends. */
+void box_leave(const struct sim *sim);
 
 /* The control thread, if it has something to do. */
 uint32_t box_control_slice(struct sim *sim);

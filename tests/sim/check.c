@@ -105,9 +105,8 @@ static void entry_count(struct sim *sim, uint32_t life, uint32_t part,
 				      id.book, id.seq, record->found_partition,
 				      record->found_offset, part, offset, topic->spec);
 		/* Without idempotence a resend may repeat what came before, never overtake. */
-		if (id.seq < last->seq_next &&
-		    (strict ||
-		     (record->found == 0 && !again && !sim->faults.counts[FAULT_TOPIC_AGAIN])))
+		if (id.seq < last->seq_next && (strict || (record->found == 0 && !again &&
+							   !sim->faults.counts[FAULT_TOPIC_AGAIN])))
 			sim_violation(sim,
 				      "ring %u record %u lies behind record %u: topic %u partition "
 				      "%u offset %" PRId64,
@@ -269,10 +268,11 @@ static void exact_check(struct sim *sim, uint32_t index, uint32_t seq, bool ende
 		return;
 	if (record->found == 0 && book->unkept)
 		return;
-	sim_violation(sim,
-		      "ring %u record %u lies %u times%s, and nothing went wrong but that processes "
-		      "died",
-		      index, seq, record->found, ended && record->found ? " behind a lost one" : "");
+	sim_violation(
+		sim,
+		"ring %u record %u lies %u times%s, and nothing went wrong but that processes "
+		"died",
+		index, seq, record->found, ended && record->found ? " behind a lost one" : "");
 }
 
 static void book_check(struct sim *sim, uint32_t index)

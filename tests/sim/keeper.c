@@ -109,7 +109,8 @@ static void store_destroy(struct sl_keeper *keeper)
 }
 
 static const struct sl_keeper_ops store_ops = {
-	"box",         store_keep,  store_drop, store_list, store_listener_put, store_listener_get,
+	"box",         store_keep,         store_drop,
+	store_list,    store_listener_put, store_listener_get,
 	store_goodbye, store_destroy,
 };
 

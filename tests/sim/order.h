@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Death at a store. The arena's code is built with a point at each SL_ORDER(); when a countdown that
- * was armed comes to its end there, the agent stops at that very store and never comes back: the
- * stores before it stand, no later one does. Points count only between enter and leave, which are
- * the places where a whole agent may be left by a jump.
+ * Death at a store. The arena's code is built with a point at each SL_ORDER(); when a countdown
+ * that was armed comes to its end there, the agent stops at that very store and never comes back:
+ * the stores before it stand, no later one does. Points count only between enter and leave, which
+ * are the places where a whole agent may be left by a jump.
  */
 #ifndef SL_SIM_ORDER_H
 #define SL_SIM_ORDER_H

@@ -61,8 +61,8 @@ struct sim_world {
 	uint64_t faults;       /* bits of enum fault_kind */
 	uint32_t faults_per_s; /* about */
 	bool keeper;           /* segments outlive the agent and their application */
-	/* Nothing goes wrong but that processes die: each record has to be persisted, and nothing be
-	 * unknown. */
+	/* Nothing goes wrong but that processes die: each record has to be persisted, and nothing
+	 * be unknown. */
 	bool deaths_only;
 };
 
