@@ -309,8 +309,34 @@ static void book_check(struct sim *sim, uint32_t index)
 	}
 }
 
+/* Deaths alone cost neither another producer id nor another epoch. */
+static void numbers_check(struct sim *sim)
+{
+	int64_t known[SIM_WORKERS_MAX] = {-1, -1};
+
+	for (uint32_t i = 0; i < sim->cluster.batch_count; i++) {
+		const struct model_batch *batch = &sim->cluster.batches[i];
+		uint32_t w = 0;
+
+		if (batch->producer_id < 0)
+			continue;
+		while (w < sim->world.worker_count && known[w] >= 0 &&
+		       known[w] != batch->producer_id)
+			w++;
+		if (w == sim->world.worker_count || batch->producer_epoch != 0)
+			sim_violation(sim,
+				      "producer id %" PRId64
+				      " epoch %d came up, and nothing went wrong but that "
+				      "processes died",
+				      batch->producer_id, batch->producer_epoch);
+		known[w] = batch->producer_id;
+	}
+}
+
 void check_records(struct sim *sim)
 {
+	if (exact(sim))
+		numbers_check(sim);
 	logs_count(sim);
 	for (uint32_t i = 0; i < sim->ledger.count; i++)
 		book_check(sim, i);
