@@ -364,9 +364,22 @@ void app_check(struct sim *sim, uint32_t index)
 
 /* ---- life and death ---- */
 
+/* Whatever its library believes. */
+static bool agent_has(const struct sim *sim, const struct app *app)
+{
+	const struct sl_admission *admission = sim->box.agent.admission;
+
+	for (uint32_t i = 0; i < admission->segments_max; i++)
+		if (admission->segments[i].state != SL_SEGMENT_FREE &&
+		    memcmp(admission->segments[i].client_id, app->client->client_id,
+			   sizeof(app->client->client_id)) == 0)
+			return true;
+	return false;
+}
+
 static void app_close(struct sim *sim, struct app *app)
 {
-	bool attached = sim->box.running && sl_client_state(app->client) == SLUICE_ATTACHED;
+	bool attached = sim->box.running && app->client && agent_has(sim, app);
 
 	for (uint32_t r = 0; r < spec_of(sim, app)->rings; r++) {
 		struct book *book = &sim->ledger.books[app->rings[r].book];
@@ -519,19 +532,6 @@ void apps_close(struct sim *sim)
 	for (uint32_t i = 0; i < sim->world.app_count; i++)
 		if (sim->apps[i].client)
 			app_close(sim, &sim->apps[i]);
-}
-
-/* Whatever its library believes. */
-static bool agent_has(const struct sim *sim, const struct app *app)
-{
-	const struct sl_admission *admission = sim->box.agent.admission;
-
-	for (uint32_t i = 0; i < admission->segments_max; i++)
-		if (admission->segments[i].state != SL_SEGMENT_FREE &&
-		    memcmp(admission->segments[i].client_id, app->client->client_id,
-			   sizeof(app->client->client_id)) == 0)
-			return true;
-	return false;
 }
 
 void apps_given_up(struct sim *sim)

@@ -226,7 +226,7 @@ static void record_check(struct sim *sim, uint32_t book, uint32_t seq, const str
 				      "partition %d at %" PRId64,
 				      book, seq, record->error, record->topic,
 				      record->found_partition, record->found_offset);
-		if (!faults_harmful(sim) && !(box_ended(sim) && time_may_run_out(sim)))
+		if (!faults_harmful(sim) && !may_doubt(sim))
 			sim_violation(sim, "ring %u record %u failed (%d), and nothing went wrong",
 				      book, seq, record->error);
 		break;
@@ -309,7 +309,8 @@ static void book_check(struct sim *sim, uint32_t index)
 	}
 }
 
-/* Deaths alone cost neither another producer id nor another epoch. */
+/* Deaths alone cost no other producer id. Epochs may move: a partition that nothing needs is
+ * dropped at load, and one that is made again starts above. */
 static void numbers_check(struct sim *sim)
 {
 	int64_t known[SIM_WORKERS_MAX] = {-1, -1};
@@ -323,7 +324,7 @@ static void numbers_check(struct sim *sim)
 		while (w < sim->world.worker_count && known[w] >= 0 &&
 		       known[w] != batch->producer_id)
 			w++;
-		if (w == sim->world.worker_count || batch->producer_epoch != 0)
+		if (w == sim->world.worker_count)
 			sim_violation(sim,
 				      "producer id %" PRId64
 				      " epoch %d came up, and nothing went wrong but that "
@@ -335,7 +336,8 @@ static void numbers_check(struct sim *sim)
 
 void check_records(struct sim *sim)
 {
-	if (exact(sim))
+	/* One that stops with an empty arena leaves none: the next gets another id. */
+	if (exact(sim) && sim->box.stops == 0)
 		numbers_check(sim);
 	logs_count(sim);
 	for (uint32_t i = 0; i < sim->ledger.count; i++)
