@@ -396,7 +396,7 @@ static void agent_stop(struct sim *sim)
 	if (!sim->box.running || sim->box.stopping)
 		return;
 	happened(sim, FAULT_STOP_AGENT);
-	box_stop(sim, sim_chance(sim, 50) ? 120 * SL_NS_PER_S : sim_skewed(sim, 50 * SL_NS_PER_MS));
+	box_stop(sim, sim_chance(sim, 50) ? 10 * SL_NS_PER_S : sim_skewed(sim, 50 * SL_NS_PER_MS));
 }
 
 /*
