@@ -70,6 +70,18 @@ static void round_failed(struct sl_agent *agent, uint64_t now_ns)
 		refresh->failures++;
 }
 
+/* In turn; one that has stopped reads no messages any more, while others still drain. */
+static uint32_t worker_next(const struct sl_agent *agent, uint32_t last)
+{
+	for (uint32_t i = 1; i <= agent->worker_count; i++) {
+		uint32_t next = (last + i) % agent->worker_count;
+
+		if (!agent->workers[next].stopped)
+			return next;
+	}
+	return last;
+}
+
 static int carry_send(struct sl_agent *agent, uint32_t broker)
 {
 	struct sl_refresh *refresh = &agent->refresh;
@@ -89,7 +101,7 @@ static int carry_send(struct sl_agent *agent, uint32_t broker)
 	carry->context = request;
 	carry->response = refresh->response;
 	carry->response_bytes_max = refresh->response_bytes_max;
-	refresh->worker_next = (refresh->worker_next + 1) % agent->worker_count;
+	refresh->worker_next = worker_next(agent, refresh->worker_next);
 	rc = sl_agent_tell(agent, refresh->worker_next,
 			   &(struct sl_msg){.kind = SL_MSG_CARRY, .object = carry});
 	if (rc < 0)

@@ -21,7 +21,7 @@ static const char status_magic[8] = {'S', 'L', 'U', 'I', 'C', 'E', '-', 'S'};
 /* Where each ring of an adopted segment goes on. */
 struct starts {
 	uint64_t pos[SL_SHM_RINGS_MAX], seq[SL_SHM_RINGS_MAX];
-	bool reset;
+	bool reset[SL_SHM_RINGS_MAX];
 };
 
 static int refuse(struct sl_agent_refusal *refusal, enum sl_refuse code, int rc)
@@ -75,7 +75,7 @@ static int workers_assign_known(struct sl_agent *agent, struct sl_agent_segment 
 	for (uint32_t r = 0; r < segment->geometry.ring_count; r++) {
 		uint32_t worker = known->worker[r];
 
-		if (worker == SL_KNOWN_NOWHERE) /* nothing was ever sent on it */
+		if (worker == SL_KNOWN_NOWHERE) /* see starts_find() */
 			worker = (uint32_t)__builtin_ctzll(known->worker_mask);
 		agent->workers[worker].ring_count++;
 		segment->worker[r] = (uint16_t)worker;
@@ -225,7 +225,7 @@ static struct sl_worker_segment *object_make(const struct sl_agent *agent,
 		object->mine[r] = segment->worker[r] == worker;
 		object->start_pos[r] = starts->pos[r];
 		object->start_seq[r] = starts->seq[r];
-		object->reset[r] = starts->reset;
+		object->reset[r] = starts->reset[r];
 	}
 	return object;
 }
@@ -418,6 +418,31 @@ static int start_find(const struct sl_agent_segment *segment, uint32_t ring, str
 	return 0;
 }
 
+/*
+ * For rings that no arena knows: all of them, when the segment is not known either, and their open
+ * records are unknown then. Of a known segment one that its worker had drained and given back
+ * before the agent died: nothing of it may be read again, and nothing of it is open. One whose
+ * arena was put aside looks the same, but that it has records without an outcome.
+ */
+static int starts_find(const struct sl_agent_segment *segment, struct starts *starts,
+		       struct sl_error *err)
+{
+	for (uint32_t r = 0; r < segment->geometry.ring_count; r++) {
+		const struct sl_agent_page *page = sl_segment_agent_page(segment->status, r);
+		int rc;
+
+		if (segment->known && segment->known->worker[r] != SL_KNOWN_NOWHERE)
+			continue;
+		rc = start_find(segment, r, starts, err);
+		if (rc < 0)
+			return rc;
+		starts->reset[r] = !segment->known ||
+				   starts->seq[r] != atomic_load_explicit(&page->settled_count,
+									  memory_order_relaxed);
+	}
+	return 0;
+}
+
 static int adopt(struct sl_agent *agent, struct sl_agent_segment *segment,
 		 const struct sl_hs_open *open, int data_fd, struct starts *starts,
 		 struct sl_agent_refusal *refusal)
@@ -438,15 +463,12 @@ static int adopt(struct sl_agent *agent, struct sl_agent_segment *segment,
 	if (!ident_matches(segment, open))
 		return sl_error_set(&refusal->err, -ENOENT,
 				    "this agent knows nothing of the segment");
-	for (uint32_t r = 0; !segment->known && r < segment->geometry.ring_count; r++) {
-		rc = start_find(segment, r, starts, &refusal->err);
-		if (rc < 0)
-			return rc;
-	}
+	rc = starts_find(segment, starts, &refusal->err);
+	if (rc < 0)
+		return rc;
 	refusal->code = SL_REFUSE_INTERNAL;
 	memcpy(segment->token, open->token, sizeof(segment->token));
 	segment->id = open->segment_id;
-	starts->reset = !segment->known;
 	return 0;
 }
 
@@ -479,7 +501,7 @@ int sl_agent_segment_reattach(struct sl_agent *agent, uint32_t client,
 {
 	struct sl_agent_segment *segment =
 		known_find(agent, agent->admission->clients[client].uid, open, data_fd);
-	struct starts starts = {.reset = true};
+	struct starts starts = {0};
 	struct sl_known_segment *known;
 	int rc;
 
@@ -557,7 +579,7 @@ static int kept_open(struct sl_agent_segment *segment, const int fds[SL_KEEPER_F
 static int kept_adopt(struct sl_agent *agent, const struct sl_keeper_kept *kept,
 		      struct sl_known_segment *known, struct sl_error *err)
 {
-	static const struct starts nowhere;
+	struct starts starts = {0};
 	struct sl_agent_refusal refusal = {.code = SL_REFUSE_INTERNAL};
 	struct sl_segment_geometry geometry;
 	struct sl_agent_segment *segment;
@@ -582,9 +604,11 @@ static int kept_adopt(struct sl_agent *agent, const struct sl_keeper_kept *kept,
 	memcpy(segment->client_id, known->client_id, sizeof(segment->client_id));
 	memcpy(segment->token, known->token, sizeof(segment->token));
 	memcpy(segment->report_mode, known->report_mode, sizeof(segment->report_mode));
-	agent->admission->mapped_bytes += sl_segment_data_bytes(&geometry);
-	rc = segment_finish(agent, segment, &nowhere, kept_open(segment, kept->fds, &refusal.err),
-			    &refusal);
+	agent->admission->mapped_bytes += sl_segment_bytes(&geometry);
+	rc = kept_open(segment, kept->fds, &refusal.err);
+	if (rc == 0)
+		rc = starts_find(segment, &starts, &refusal.err);
+	rc = segment_finish(agent, segment, &starts, rc, &refusal);
 	*err = refusal.err;
 	return rc;
 }

@@ -47,6 +47,10 @@ void app_die(struct sim *sim, uint32_t index);
  */
 void app_check(struct sim *sim, uint32_t index);
 void apps_close(struct sim *sim);
+/* Those that are not attached are given up by the agent. */
+void apps_given_up(struct sim *sim);
+/* The agent has ended, and nobody keeps the rings of those that are dead. */
+void apps_unkept(struct sim *sim);
 /* What keeps it from being done, for a violation's text. */
 void app_describe(struct sim *sim, uint32_t index, char *text, uint32_t bytes);
 

@@ -14,11 +14,16 @@
 #include <unistd.h>
 
 #include "agent/admission.h"
+#include "agent/arena_open.h"
 #include "agent/control.h"
 #include "agent/dispatch.h"
+#include "agent/options.h"
+#include "agent/segment.h"
 #include "agent/settings.h"
 #include "agent/shutdown.h"
 #include "dataplane/transport/sim/sim.h"
+#include "tests/sim/check.h"
+#include "tests/sim/order.h"
 #include "tests/sim/sim.h"
 
 enum { YAML_BYTES = 4096, PAST_DUE_MAX = 2000 };
@@ -130,26 +135,15 @@ static void config_make(struct sim *sim)
 
 /* ---- making it ---- */
 
-/* As the daemon does: records of an earlier life are moved aside, and so become unknown. */
-static void arena_settle(struct sim *sim, const char *path)
-{
-	struct sl_error err = {0};
-	uint64_t records = 0;
-	char build[40] = "";
-	int rc = sl_arena_probe(path, &records, build, &err);
+/* A handler for signals would take the simulator's own: no crash is counted here. */
+static const struct sl_crash_loop no_crashes;
 
-	if (rc != 0 && rc != -ENOENT)
-		sim_violation(sim, "the arena that a killed agent left: %s", err.text);
-	if (rc == 0 && records > 0)
-		unlink(path);
-}
-
-static void worker_make(struct sim *sim, uint32_t index)
+static void worker_make(struct sim *sim, uint32_t index, struct sl_arena **loaded)
 {
 	struct box_worker *w = &sim->box.workers[index];
 	struct sl_worker_options worker;
-	struct sl_arena_options arena;
 	struct sl_error err = {0};
+	bool earlier;
 	struct sl_sim_options wire = {
 		.now_ns = &sim->now_ns,
 		.conns_max = 64,
@@ -167,9 +161,14 @@ static void worker_make(struct sim *sim, uint32_t index)
 	w->sim = sim;
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	snprintf(w->arena_path, sizeof(w->arena_path), "%s/arena-%u", sim->box.folder, index);
-	sl_settings_arena(sim->box.config, index, &arena);
-	arena_settle(sim, w->arena_path);
-	rc = sl_arena_create(&w->arena, &arena, w->arena_path, &err);
+	order_load_begin();
+	rc = sl_arena_open(&sim->box.agent, index, w->arena_path, &no_crashes, &w->arena, &earlier,
+			   &err);
+	order_load_end();
+	if (rc == 0 && earlier) {
+		*loaded = w->arena;
+		check_arena_loaded(sim, index);
+	}
 	sl_settings_worker(sim->box.config, index, &worker);
 	worker.hooks = (struct sl_worker_hooks){w, hook_notify, hook_bell_add, hook_bell_remove};
 	if (rc == 0)
@@ -185,34 +184,59 @@ static void worker_make(struct sim *sim, uint32_t index)
 		sim_violation(sim, "worker not added");
 }
 
+/* The keeper's, where connects have waited meanwhile, or a new one. */
 static int listener_make(struct sim *sim)
 {
+	struct sl_keeper *keeper = sim->box.agent.keeper;
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sl_keeper_listener listener = {.fd = -1};
+	int fd;
 
+	if (keeper->ops->listener_get(keeper, &listener) == 0)
+		return listener.fd;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	unlink(sim->box.socket_path);
 	strcpy(address.sun_path, sim->box.socket_path);
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    listen(fd, 16) < 0)
 		sim_violation(sim, "listen at %s: %s", sim->box.socket_path, strerror(errno));
+	listener.fd = fd;
+	keeper->ops->listener_put(keeper, &listener);
 	return fd;
+}
+
+static void files_remove(const struct box *box)
+{
+	unlink(box->socket_path);
+	for (uint32_t i = 0; i < SIM_WORKERS_MAX; i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), "%s/arena-%u", box->folder, i);
+		unlink(path);
+		snprintf(path, sizeof(path), "%s/arena-%u.new", box->folder, i);
+		unlink(path);
+	}
 }
 
 void box_init(struct sim *sim)
 {
 	struct box *box = &sim->box;
 
+	keeper_init(sim);
 	box->listen_fd = -1;
 	box->log_fd = sim->verbose ? STDOUT_FILENO : open("/dev/null", O_WRONLY | O_CLOEXEC);
 	snprintf(box->folder, sizeof(box->folder), "/dev/shm/sluice-sim-%d", (int)getpid());
 	if (mkdir(box->folder, 0700) < 0 && errno != EEXIST)
 		sim_violation(sim, "make %s: %s", box->folder, strerror(errno));
 	snprintf(box->socket_path, sizeof(box->socket_path), "%s/agent.sock", box->folder);
+	files_remove(box); /* of another process that had this number, and was ended */
 }
 
-void box_start(struct sim *sim)
+/* In the order of the daemon's start(); it may be left at any store of an arena. */
+static void agent_start(struct sim *sim)
 {
 	struct box *box = &sim->box;
+	struct sl_arena *loaded[SL_CONFIG_WORKERS_MAX] = {NULL};
 	struct sl_error err = {0};
 	struct sl_agent_options options = {
 		.env = {.now_ns = env_now,
@@ -223,38 +247,68 @@ void box_start(struct sim *sim)
 		.log_fd = box->log_fd,
 		.epoch = ++box->life,
 	};
+	struct sl_keeper *keeper;
 	int rc;
 
 	config_make(sim);
 	options.config = box->config;
 	rc = sl_agent_init(&box->agent, &options, &err);
-	box->listen_fd = listener_make(sim);
-	if (rc == 0)
+	keeper = rc == 0 && sim->world.keeper ? keeper_make(sim) : NULL;
+	if (keeper) {
+		box->agent.keeper->ops->destroy(box->agent.keeper);
+		box->agent.keeper = keeper;
+	}
+	if (rc == 0) {
+		box->listen_fd = listener_make(sim);
 		rc = sl_control_create(&box->agent, box->listen_fd, &box->control, &err);
+	}
 	if (rc < 0)
 		sim_violation(sim, "agent: %s", err.text);
-	box->worker_count = sim->world.worker_count;
-	for (uint32_t i = 0; i < box->worker_count; i++)
-		worker_make(sim, i);
-	if (sl_admission_create(&box->agent, box->control, box->listen_fd, &err) < 0)
-		sim_violation(sim, "admission: %s", err.text);
+	for (uint32_t i = 0; i < sim->world.worker_count; i++) {
+		box->worker_count = i + 1;
+		worker_make(sim, i, &loaded[i]);
+	}
+	if (sl_known_begin(&box->agent, loaded, false, &err) < 0 ||
+	    sl_admission_create(&box->agent, box->control, box->listen_fd, &err) < 0)
+		sim_violation(sim, "start: %s", err.text);
+	sl_agent_segments_kept(&box->agent);
+}
+
+void box_start(struct sim *sim)
+{
+	struct box *box = &sim->box;
+
+	TRACE(sim, "agent starts, life {}", box->life + 1);
+	box->worker_count = 0;
+	box->over = box->stopping = false;
+	memset(box->workers, 0, sizeof(box->workers));
+	faults_start(sim);
+	if (setjmp(order_dead) != 0) {
+		order_load_drop();
+		box->start_kills++;
+		box_kill(sim, sim->now_ns + sim_skewed(sim, 100 * SL_NS_PER_MS));
+		return;
+	}
+	order_enter();
+	agent_start(sim);
+	order_leave();
 	box->running = true;
 	box->notified = box->wire_dirty = true;
 	box->socket_looks = BOX_SOCKET_LOOKS;
 	box->arrival_ns = SL_DEADLINE_NONE;
 	for (uint32_t b = 0; b < sim->world.broker_count; b++)
 		box_reach(sim, b);
-	TRACE(sim, "agent starts, life {}", box->life);
 }
 
-static void memory_free(struct sim *sim, bool kept)
+static void memory_free(struct sim *sim, bool killed)
 {
 	struct box *box = &sim->box;
 	struct sl_refresh *refresh = &box->agent.refresh;
 	struct sl_msg msg;
 
 	for (uint32_t i = 0; i < box->worker_count; i++)
-		while (sl_msg_ring_pop(sl_worker_inbox(box->workers[i].worker), &msg)) {
+		while (box->workers[i].worker &&
+		       sl_msg_ring_pop(sl_worker_inbox(box->workers[i].worker), &msg)) {
 			refresh->in_flight = refresh->in_flight && msg.object != refresh->carry;
 			if (msg.object != refresh->carry)
 				sl_agent_msg_free(&msg);
@@ -265,13 +319,15 @@ static void memory_free(struct sim *sim, bool kept)
 	for (uint32_t i = 0; i < box->worker_count; i++) {
 		struct box_worker *w = &box->workers[i];
 
-		w->transport->ops->destroy(w->transport);
+		if (w->transport)
+			w->transport->ops->destroy(w->transport);
 		sl_worker_destroy(w->worker);
-		sl_arena_destroy(w->arena, !kept);
+		sl_arena_destroy(w->arena, !killed && !sl_arena_holds(w->arena));
 		close(w->epoll_fd);
 		w->transport = NULL;
 	}
 	sl_control_destroy(box->control);
+	box->control = NULL;
 	sl_agent_fini(&box->agent);
 	sl_config_free(box->config);
 	close(box->listen_fd);
@@ -287,6 +343,8 @@ void box_end(struct sim *sim)
 	struct box *box = &sim->box;
 	struct sl_msg msg;
 
+	if (!box->running)
+		return;
 	for (uint32_t i = 0; i < box->worker_count; i++)
 		while (sl_msg_ring_pop(sl_worker_outbox(box->workers[i].worker), &msg))
 			sl_dispatch(&box->agent, i, &msg);
@@ -310,16 +368,16 @@ struct sl_transport *box_transport(struct sim *sim, uint32_t worker)
 	return sim->box.running ? sim->box.workers[worker].transport : NULL;
 }
 
+void box_leave(const struct sim *sim)
+{
+	files_remove(&sim->box);
+	rmdir(sim->box.folder);
+}
+
 void box_fini(struct sim *sim)
 {
-	unlink(sim->box.socket_path);
-	for (uint32_t i = 0; i < SIM_WORKERS_MAX; i++) {
-		char path[128];
-
-		snprintf(path, sizeof(path), "%s/arena-%u", sim->box.folder, i);
-		unlink(path);
-	}
-	rmdir(sim->box.folder);
+	keeper_fini(sim);
+	box_leave(sim);
 	if (!sim->verbose)
 		close(sim->box.log_fd);
 }
@@ -350,24 +408,36 @@ static uint32_t resolves_answer(struct sim *sim)
 	return done;
 }
 
+/* Without a keeper nobody knows whether an application lives that has not come back in time: it is
+ * given up, and a library that comes later is told that all it had open is unknown. */
+static void given_up_note(struct sim *sim)
+{
+	const struct sl_known *known = &sim->box.agent.known;
+
+	if (known->waiting > 0 && sim->now_ns >= known->give_up_ns)
+		apps_given_up(sim);
+}
+
 uint32_t box_control_slice(struct sim *sim)
 {
 	struct box *box = &sim->box;
 	uint32_t work;
 
-	if (!box->running || sim->over)
+	if (!box->running || box->over)
 		return 0;
 	work = resolves_answer(sim);
+	given_up_note(sim);
 	if (box->socket_looks > 0) {
 		box->socket_looks--;
-		sim->over = !sl_control_poll(box->control, 0);
+		box->over = !sl_control_poll(box->control, 0);
 		work++;
 	} else if (work == 0 && !box->notified && box->control_ns > sim->now_ns) {
 		return 0;
 	}
 	box->notified = false;
+	given_up_note(sim);
 	box->control_ns = sl_control_turn(&box->agent);
-	sim->over = sim->over || sl_shutdown_over(&box->agent);
+	box->over = box->over || sl_shutdown_over(&box->agent);
 	for (uint32_t i = 0; i < box->resolve_count; i++)
 		if (box->resolves[i].due_ns < box->control_ns)
 			box->control_ns = box->resolves[i].due_ns;
@@ -423,6 +493,13 @@ static uint32_t turns(struct sim *sim, uint32_t index)
 	return total;
 }
 
+/* In the midst of a worker's turn. */
+static void order_died(struct sim *sim)
+{
+	TRACE(sim, "a store is its last", 0);
+	box_kill(sim, sim->now_ns + sim_skewed(sim, SL_NS_PER_S));
+}
+
 uint32_t box_worker_slice(struct sim *sim, uint32_t index)
 {
 	struct box *box = &sim->box;
@@ -439,7 +516,13 @@ uint32_t box_worker_slice(struct sim *sim, uint32_t index)
 		w->asleep = false;
 	}
 	w->told = false;
+	if (setjmp(order_dead) != 0) {
+		order_died(sim);
+		return 1;
+	}
+	order_enter();
 	work = turns(sim, index);
+	order_leave();
 	box->wire_dirty = true;
 	if (work == 0 && due && w->next_ns <= sim->now_ns) {
 		if (++w->past_due > PAST_DUE_MAX)
@@ -463,7 +546,7 @@ uint64_t box_next_ns(const struct sim *sim)
 	return box->arrival_ns < next_ns ? box->arrival_ns : next_ns;
 }
 
-/* ---- killing it ---- */
+/* ---- ending it ---- */
 
 void box_kill(struct sim *sim, uint64_t restart_ns)
 {
@@ -471,9 +554,55 @@ void box_kill(struct sim *sim, uint64_t restart_ns)
 
 	TRACE(sim, "agent is killed, life {}", box->life);
 	box->kills++;
-	for (uint32_t i = 0; i < sim->ledger.count; i++)
-		sim->ledger.books[i].lost_agent = true;
+	order_arm(0);
 	conns_orphan_all(sim);
 	memory_free(sim, true);
 	box->restart_ns = restart_ns;
+	if (!sim->world.keeper)
+		apps_unkept(sim);
+	faults_killed(sim);
+}
+
+void box_stop(struct sim *sim, uint64_t timeout_ns)
+{
+	struct box *box = &sim->box;
+
+	TRACE(sim, "agent is stopped, life {}, {} ns to drain", box->life, (int64_t)timeout_ns);
+	box->stops++;
+	box->stopping = true;
+	box->config->shutdown_timeout_us = timeout_ns / SL_NS_PER_US;
+	sl_shutdown_ask(&box->agent);
+	box->notified = true;
+}
+
+/* What a shutdown says it kept has to be in the arenas, and the other way round. */
+static void kept_check(struct sim *sim, int code)
+{
+	struct box *box = &sim->box;
+	bool records = false;
+
+	for (uint32_t i = 0; i < box->worker_count; i++)
+		records |= sl_worker_stats(box->workers[i].worker)->queued > 0;
+	if (code == SL_EXIT_OK && records)
+		sim_violation(sim, "the agent says that it kept nothing, and records are queued");
+	box->stops_kept += code != SL_EXIT_OK;
+}
+
+void box_stopped(struct sim *sim)
+{
+	struct box *box = &sim->box;
+	struct sl_msg msg;
+
+	for (uint32_t i = 0; i < box->worker_count; i++)
+		while (sl_msg_ring_pop(sl_worker_outbox(box->workers[i].worker), &msg))
+			sl_dispatch(&box->agent, i, &msg);
+	kept_check(sim, sl_shutdown_finish(&box->agent));
+	TRACE(sim, "agent has stopped, life {}", box->life);
+	order_arm(0);
+	conns_orphan_all(sim);
+	memory_free(sim, false);
+	box->restart_ns = sim->now_ns + sim_skewed(sim, SL_NS_PER_S);
+	if (!sim->world.keeper)
+		apps_unkept(sim);
+	faults_killed(sim);
 }

@@ -13,6 +13,7 @@
 #include "agent/agent.h"
 #include "agent/resolve.h"
 #include "dataplane/batch/arena.h"
+#include "tests/sim/keeper.h"
 #include "tests/sim/world.h"
 
 struct sim;
@@ -52,7 +53,10 @@ struct box {
 	uint64_t arrival_ns; /* when bytes reach a broker */
 	bool wire_dirty;     /* a worker may have sent something */
 	uint64_t restart_ns; /* while it is dead */
-	uint32_t kills;
+	struct kept_store kept;
+	bool over;     /* its shutdown is */
+	bool stopping; /* it was asked to stop, and another life follows */
+	uint32_t kills, start_kills, stops, stops_kept;
 	struct {
 		struct sl_resolve *request;
 		uint64_t due_ns;
@@ -63,12 +67,19 @@ struct box {
 enum { BOX_SOCKET_LOOKS = 4 };
 
 void box_init(struct sim *sim);
+/* The start of the daemon: arenas are loaded, segments taken from the keeper. It may die in it. */
 void box_start(struct sim *sim);
 /* Frees it after its shutdown. */
 void box_end(struct sim *sim);
 /* kill -9: nothing is told, nothing is cleaned up. */
 void box_kill(struct sim *sim, uint64_t restart_ns);
+/* TERM, with so much time to drain; another life follows. */
+void box_stop(struct sim *sim, uint64_t timeout_ns);
+/* After the shutdown that box_stop() began. */
+void box_stopped(struct sim *sim);
 void box_fini(struct sim *sim);
+/* Its files go: the process ends. */
+void box_leave(const struct sim *sim);
 
 /* The control thread, if it has something to do. */
 uint32_t box_control_slice(struct sim *sim);

@@ -3,11 +3,15 @@
 #ifndef SL_SIM_CHECK_H
 #define SL_SIM_CHECK_H
 
+#include <stdint.h>
+
 struct sim;
 
 /* While the agent still runs and every record has its outcome: memory is given back, no timer is
  * left. */
 void check_at_rest(struct sim *sim);
+/* What was loaded is whole. */
+void check_arena_loaded(struct sim *sim, uint32_t worker);
 /* The arenas, after the last turn. */
 void check_arenas(struct sim *sim);
 /* What was reported against what lies in the logs. */

@@ -99,6 +99,18 @@ struct model_topic *topic_by_id(struct sim *sim, const struct sl_uuid *id)
 	return NULL;
 }
 
+void cluster_producers_expire(struct sim *sim)
+{
+	for (uint32_t t = 0; t < sim->cluster.topic_count; t++)
+		for (uint32_t i = 0; i < sim->cluster.topics[t].part_count; i++)
+			for (uint32_t b = 0; b < sim->world.broker_count; b++) {
+				struct replica *at = &sim->cluster.topics[t].parts[i].at[b];
+
+				for (uint32_t p = 0; p < MODEL_PRODUCERS_MAX; p++)
+					at->producers[p].id = -1;
+			}
+}
+
 /* ---- elections ---- */
 
 /* Each broker hears of it at a time of its own. */

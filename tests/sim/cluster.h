@@ -23,6 +23,7 @@ enum {
 	MODEL_PRODUCERS_MAX = 24,
 	MODEL_CONNS_MAX = 96,
 	MODEL_CALLS_MAX = 64, /* partitions in a Produce request */
+	MODEL_BUCKETS = 4096,
 };
 
 struct model_id { /* of a record */
@@ -35,6 +36,10 @@ struct model_batch { /* as some leader took it; never changed */
 	int32_t base_sequence;
 	uint32_t count, first_id;
 	int64_t max_timestamp_ms;
+	uint32_t crc; /* covers all of it but the leader's epoch */
+	uint32_t spec;
+	int32_t partition;
+	uint32_t same_hash; /* the next batch of its bucket, plus one */
 };
 
 struct log_entry {
@@ -134,6 +139,7 @@ struct cluster {
 	struct broker_conn conns[SIM_BROKERS_MAX][MODEL_CONNS_MAX];
 	struct model_batch *batches;
 	uint32_t batch_count, batch_room;
+	uint32_t by_numbers[MODEL_BUCKETS]; /* index plus one */
 	struct model_id *ids;
 	uint32_t id_count, id_room;
 	int64_t producer_id_next;
@@ -154,6 +160,8 @@ void topic_grow(struct sim *sim, struct model_topic *topic, uint32_t part_count)
 /* Another leader (broker, or -1 for none) under the next epoch; views follow. */
 void part_elect(struct sim *sim, struct model_topic *topic, uint32_t part, int32_t leader);
 void broker_stop(struct sim *sim, uint32_t broker, uint64_t back_ns);
+/* producer.id.expiration.ms is over for all of them. */
+void cluster_producers_expire(struct sim *sim);
 void cluster_soon(struct sim *sim, uint64_t at_ns);
 struct sl_address broker_address(uint32_t broker);
 
@@ -169,6 +177,9 @@ bool log_follow(struct sim *sim, struct replica *replica, const struct replica *
 /* Checks and notes a batch's records. The index in cluster->batches. */
 uint32_t batch_note(struct sim *sim, uint32_t spec, int32_t partition,
 		    const struct sl_batch_view *view);
+/* One with the numbers of a batch that some leader wrote has to be that batch, to the last byte. */
+void batch_same_check(struct sim *sim, uint32_t spec, int32_t partition,
+		      const struct sl_batch_view *view);
 
 /* producer_state.c: Kafka's five rules. 0, 45, 47 or 59; *duplicate with its offset. */
 int16_t producer_check(struct sim *sim, struct replica *replica, const struct sl_batch_view *view,

@@ -5,16 +5,23 @@
 
 #include "dataplane/transport/sim/sim.h"
 #include "dataplane/wire/error_code.h"
+#include "tests/sim/order.h"
 #include "tests/sim/sim.h"
 
 static const char *const names[] = {
-#define X(name, unknown) #name,
+#define X(name, unknown, fails) #name,
 	FAULT_LIST(X)
 #undef X
 };
 
 static const bool doubtful[] = {
-#define X(name, unknown) unknown,
+#define X(name, unknown, fails) unknown,
+	FAULT_LIST(X)
+#undef X
+};
+
+static const bool harmful[] = {
+#define X(name, unknown, fails) fails,
 	FAULT_LIST(X)
 #undef X
 };
@@ -69,6 +76,14 @@ static const int16_t failures[] = {
 const char *fault_name(uint32_t kind)
 {
 	return names[kind];
+}
+
+bool faults_harmful(const struct sim *sim)
+{
+	for (uint32_t i = 0; i < FAULT_COUNT; i++)
+		if (harmful[i] && sim->faults.counts[i])
+			return true;
+	return sim->faults.failing || sim->faults.doubt;
 }
 
 static bool enabled(const struct sim *sim, enum fault_kind kind)
@@ -348,6 +363,60 @@ static void clock_jump(struct sim *sim)
 	sim->realtime_shift_ms += sim_chance(sim, 50) ? by_ms : -by_ms;
 }
 
+/* Between two turns, or at one of the stores to come. */
+static void agent_kill(struct sim *sim)
+{
+	if (!sim->box.running || order_armed())
+		return;
+	happened(sim, FAULT_KILL_AGENT);
+	if (sim_chance(sim, 25))
+		box_kill(sim, sim->now_ns + sim_skewed(sim, SL_NS_PER_S));
+	else
+		order_arm(1 + sim_skewed(sim, 3000));
+}
+
+void faults_start(struct sim *sim)
+{
+	if (sim->box.life == 0 || !enabled(sim, FAULT_KILL_AGENT) || !sim_chance(sim, 30))
+		return;
+	happened(sim, FAULT_KILL_AGENT);
+	order_arm(1 + sim_skewed(sim, 200));
+}
+
+void faults_killed(struct sim *sim)
+{
+	while (enabled(sim, FAULT_APP_DIES) && sim_chance(sim, 40)) {
+		happened(sim, FAULT_APP_DIES);
+		app_die(sim, (uint32_t)sim_below(sim, sim->world.app_count));
+	}
+}
+
+static void agent_stop(struct sim *sim)
+{
+	if (!sim->box.running || sim->box.stopping)
+		return;
+	happened(sim, FAULT_STOP_AGENT);
+	box_stop(sim, sim_chance(sim, 50) ? 10 * SL_NS_PER_S : sim_skewed(sim, 50 * SL_NS_PER_MS));
+}
+
+/*
+ * A day on which nothing happens: at its end brokers know nothing of producers that were idle. The
+ * agent has nothing under way then, or is dead with whatever it has.
+ */
+static void day_pass(struct sim *sim)
+{
+	uint64_t queued = 0;
+
+	for (uint32_t i = 0; sim->box.running && i < sim->box.worker_count; i++)
+		queued += sl_worker_stats(sim->box.workers[i].worker)->queued;
+	if (queued > 0 || !conns_idle(sim))
+		return;
+	happened(sim, FAULT_DAY);
+	sim->faults.state_lost = true;
+	sim->realtime_shift_ms += INT64_C(25) * 3600 * 1000;
+	cluster_producers_expire(sim);
+}
+
 static void inject(struct sim *sim, enum fault_kind kind)
 {
 	switch (kind) {
@@ -393,10 +462,16 @@ static void inject(struct sim *sim, enum fault_kind kind)
 		clock_jump(sim);
 		break;
 	case FAULT_KILL_AGENT:
-		if (sim->box.running && sim_chance(sim, 10)) {
-			happened(sim, kind);
-			box_kill(sim, sim->now_ns + sim_skewed(sim, SL_NS_PER_S));
-		}
+		if (sim_chance(sim, sim->world.deaths_only ? 40 : 15))
+			agent_kill(sim);
+		break;
+	case FAULT_STOP_AGENT:
+		if (sim_chance(sim, 10))
+			agent_stop(sim);
+		break;
+	case FAULT_DAY:
+		if (sim_chance(sim, 20))
+			day_pass(sim);
 		break;
 	default: /* those that are done to a request */
 		break;
@@ -424,6 +499,7 @@ void faults_stop(struct sim *sim)
 	struct cluster *cluster = &sim->cluster;
 
 	sim->faults.over = true;
+	order_arm(0);
 	network_mend(sim);
 	for (uint32_t b = 0; b < sim->world.broker_count; b++) {
 		cluster->brokers[b].slow_until_ns = cluster->brokers[b].paused_until_ns = 0;

@@ -13,41 +13,48 @@ struct sim;
 struct call;
 struct broker_conn;
 
-/* X(name, may leave an outcome unknown) */
+/* X(name, may leave an outcome unknown, may make a record fail) */
 #define FAULT_LIST(X)                                                                              \
-	X(RESET, true)        /* a connection, at any moment */                                    \
-	X(CUT_ANSWER, true)   /* reset somewhere within an answer */                               \
-	X(LOSE_ANSWER, true)  /* reset before the answer */                                        \
-	X(SILENCE, true)      /* the answer never comes */                                         \
-	X(GARBAGE, true)      /* bytes that are no answer */                                       \
-	X(WRONG_ID, true)     /* the answer to a question nobody asked */                          \
-	X(SLOW, true)         /* a broker takes its time */                                        \
-	X(PAUSE, true)        /* a broker stands still; others are elected meanwhile */            \
-	X(MOVE_LEADER, true)  /* a preferred election */                                           \
-	X(STOP_BROKER, true)  /* and it comes back */                                              \
-	X(REFUSE, false)      /* an error code, nothing was written */                             \
-	X(REFUSE_AFTER, true) /* written, and an error code all the same */                        \
-	X(FAIL, false)        /* an error code that is no use to try again */                      \
-	X(FEW_REPLICAS, true) /* a follower falls out of sync */                                   \
-	X(THROTTLE, false)                                                                         \
-	X(UNREACHABLE, true)  /* connects get no answer */                                         \
-	X(NAMES, false)       /* a name cannot be looked up */                                     \
-	X(PRODUCER_ID, false) /* InitProducerId is refused */                                      \
-	X(TOO_LARGE, false)   /* the topic takes smaller batches than we make */                   \
-	X(TOPIC_GROWS, false)                                                                      \
-	X(TOPIC_AGAIN, true) /* deleted and made anew */                                           \
-	X(DELAY, true)       /* the network becomes slow for a while */                            \
-	X(APP_DIES, false)                                                                         \
-	X(APP_STALLS, false)                                                                       \
-	X(CLOCK, false) /* the wall clock jumps */                                                 \
-	X(KILL_AGENT, true)
+	X(RESET, true, true)        /* a connection, at any moment */                              \
+	X(CUT_ANSWER, true, true)   /* reset somewhere within an answer */                         \
+	X(LOSE_ANSWER, true, true)  /* reset before the answer */                                  \
+	X(SILENCE, true, true)      /* the answer never comes */                                   \
+	X(GARBAGE, true, true)      /* bytes that are no answer */                                 \
+	X(WRONG_ID, true, true)     /* the answer to a question nobody asked */                    \
+	X(SLOW, true, true)         /* a broker takes its time */                                  \
+	X(PAUSE, true, true)        /* a broker stands still; others are elected meanwhile */      \
+	X(MOVE_LEADER, true, true)  /* a preferred election */                                     \
+	X(STOP_BROKER, true, true)  /* and it comes back */                                        \
+	X(REFUSE, false, true)      /* an error code, nothing was written */                       \
+	X(REFUSE_AFTER, true, true) /* written, and an error code all the same */                  \
+	X(FAIL, false, true)        /* an error code that is no use to try again */                \
+	X(FEW_REPLICAS, true, true) /* a follower falls out of sync */                             \
+	X(THROTTLE, false, true)                                                                   \
+	X(UNREACHABLE, true, true)  /* connects get no answer */                                   \
+	X(NAMES, false, true)       /* a name cannot be looked up */                               \
+	X(PRODUCER_ID, false, true) /* InitProducerId is refused */                                \
+	X(TOO_LARGE, false, true)   /* the topic takes smaller batches than we make */             \
+	X(TOPIC_GROWS, false, true)                                                                \
+	X(TOPIC_AGAIN, true, true) /* deleted and made anew */                                     \
+	X(DELAY, true, true)       /* the network becomes slow for a while */                      \
+	X(APP_DIES, false, false)                                                                  \
+	X(APP_STALLS, false, false)                                                                \
+	X(CLOCK, false, true)       /* the wall clock jumps */                                     \
+	X(KILL_AGENT, false, false) /* at a turn or at a store, also of its start */               \
+	X(STOP_AGENT, false, false) /* in order, with more or less time to drain */                \
+	X(DAY, true, true)          /* passes while nothing is under way: brokers forget */
 
 enum fault_kind {
-#define X(name, unknown) FAULT_##name,
+#define X(name, unknown, fails) FAULT_##name,
 	FAULT_LIST(X)
 #undef X
 		FAULT_COUNT
 };
+
+/* Processes die, and nothing else happens. */
+#define FAULTS_DEATHS                                                                              \
+	(UINT64_C(1) << FAULT_APP_DIES | UINT64_C(1) << FAULT_APP_STALLS |                         \
+	 UINT64_C(1) << FAULT_KILL_AGENT | UINT64_C(1) << FAULT_STOP_AGENT)
 
 struct faults {
 	bool over;
@@ -60,6 +67,12 @@ struct faults {
 };
 
 const char *fault_name(uint32_t kind);
+/* Did anything happen that may make a record fail? */
+bool faults_harmful(const struct sim *sim);
+/* The agent is about to start: it may die in that. */
+void faults_start(struct sim *sim);
+/* The agent has just died or ended: applications may follow it. */
+void faults_killed(struct sim *sim);
 
 /* Injects what is due. */
 void faults_turn(struct sim *sim);

@@ -94,11 +94,9 @@ static void told_one(struct sim *sim, uint32_t index, uint64_t seq, uint16_t out
 
 	/* The library keeps no map of what it told in the modes that do not tell all: there a RESET
 	 * names records again. */
-	if (outcome == SLUICE_UNKNOWN && error == 0 && partition < 0 && book->lost_agent &&
-	    book->mode != SLUICE_REPORT_ALL) {
-		book->told_reset++;
+	if (outcome == SLUICE_UNKNOWN && error == 0 && partition < 0 && book->given_up &&
+	    book->mode != SLUICE_REPORT_ALL)
 		return;
-	}
 	if (record->outcome != 0)
 		sim_violation(sim,
 			      "ring %u record %" PRIu64

@@ -34,12 +34,24 @@ struct record {
 /* One ring of one life of an application. */
 struct book {
 	uint32_t app, ring, life, mode; /* mode: enum sluice_report_mode */
-	bool dead;       /* its application died or closed: nobody reads its reports */
-	bool poisoned;   /* not expected: a violation */
-	bool lost_agent; /* an agent was killed while it lived: outcomes may be unknown */
+	bool dead;     /* its application died or closed: nobody reads its reports */
+	bool poisoned; /* not expected: a violation */
+	/*
+	 * Without a keeper, and its application did not come back in time: the arena's evidence was
+	 * given up. A library that comes later has what it had open told unknown, and goes on where
+	 * S says, which may be before what is in the arena: both are allowed by arena.md,
+	 * section 12.
+	 */
+	bool given_up;
+	/*
+	 * Without a keeper, and its application was dead while no agent had the ring: what it had
+	 * committed and no agent had read is gone. Section 2 allows exactly that: the end of a
+	 * ring.
+	 */
+	bool unkept;
 	struct record *records;
 	uint32_t count, room;
-	uint32_t told, told_failed, told_unknown, told_persisted, told_reset;
+	uint32_t told, told_failed, told_unknown, told_persisted;
 };
 
 struct ledger {

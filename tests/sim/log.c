@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One replica's log: appending, cutting, following a leader, and what its producers' state is then.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,6 +148,38 @@ static const uint8_t *record_note(struct sim *sim, uint32_t spec, int32_t partit
 	return end;
 }
 
+static uint32_t *bucket_of(struct sim *sim, const struct sl_batch_view *view)
+{
+	uint64_t key = (uint64_t)view->producer_id << 32 ^ (uint64_t)view->producer_epoch << 40 ^
+		       (uint32_t)view->base_sequence;
+
+	key *= UINT64_C(0x9e3779b97f4a7c15);
+	return &sim->cluster.by_numbers[key >> 32 & (MODEL_BUCKETS - 1)];
+}
+
+void batch_same_check(struct sim *sim, uint32_t spec, int32_t partition,
+		      const struct sl_batch_view *view)
+{
+	for (uint32_t at = *bucket_of(sim, view); at != 0;) {
+		const struct model_batch *batch = &sim->cluster.batches[at - 1];
+
+		at = batch->same_hash;
+		if (batch->producer_id != view->producer_id ||
+		    batch->producer_epoch != view->producer_epoch ||
+		    batch->base_sequence != view->base_sequence || batch->spec != spec ||
+		    batch->partition != partition)
+			continue;
+		if (batch->count != (uint32_t)view->record_count || batch->crc != view->crc)
+			sim_violation(
+				sim,
+				"topic %u partition %d: producer id %" PRId64
+				" epoch %d sequence %d was written with %u records, and comes "
+				"again with %d and other bytes",
+				spec, partition, view->producer_id, view->producer_epoch,
+				view->base_sequence, batch->count, view->record_count);
+	}
+}
+
 uint32_t batch_note(struct sim *sim, uint32_t spec, int32_t partition,
 		    const struct sl_batch_view *view)
 {
@@ -154,6 +187,7 @@ uint32_t batch_note(struct sim *sim, uint32_t spec, int32_t partition,
 	const uint8_t *p = view->payload, *end = p + view->payload_bytes;
 	uint8_t *plain = NULL;
 	size_t bytes = 0;
+	uint32_t *bucket;
 
 	if (view->codec != SL_CODEC_NONE) {
 		if (sl_codec_decompress(view->codec, p, view->payload_bytes, 16 << 20, &plain,
@@ -176,7 +210,13 @@ uint32_t batch_note(struct sim *sim, uint32_t spec, int32_t partition,
 		.count = (uint32_t)view->record_count,
 		.first_id = cluster->id_count,
 		.max_timestamp_ms = view->max_timestamp_ms,
+		.crc = view->crc,
+		.spec = spec,
+		.partition = partition,
 	};
+	bucket = bucket_of(sim, view);
+	cluster->batches[cluster->batch_count].same_hash = *bucket;
+	*bucket = cluster->batch_count + 1;
 	for (int32_t i = 0; i < view->record_count; i++)
 		p = record_note(sim, spec, partition, p, end, i);
 	if (p != end)

@@ -54,6 +54,8 @@ static int16_t store(struct sim *sim, uint32_t broker, struct call *call, int16_
 	if (spec->message_bytes_max && records.bytes > spec->message_bytes_max)
 		return SL_KAFKA_MESSAGE_TOO_LARGE;
 	if (view.producer_id >= 0)
+		batch_same_check(sim, call->topic->spec, call->partition, &view);
+	if (view.producer_id >= 0)
 		error = producer_check(sim, replica, &view, sim->cluster.brokers[broker].release,
 				       &duplicate, &call->base_offset);
 	if (error == 0 && !duplicate) {

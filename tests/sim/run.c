@@ -84,6 +84,8 @@ void sim_step(struct sim *sim)
 	uint32_t work;
 
 	sim->steps++;
+	if (sim->box.running && sim->box.stopping && sim->box.over)
+		box_stopped(sim);
 	if (!sim->box.running && sim->box.restart_ns <= sim->now_ns)
 		box_start(sim);
 	faults_turn(sim);
@@ -152,7 +154,7 @@ static void rest(struct sim *sim)
 
 		for (uint32_t i = 0; sim->box.running && i < sim->box.worker_count; i++)
 			queued += sl_worker_stats(sim->box.workers[i].worker)->queued;
-		if (queued == 0 && sim->now_ns > sim->heal_ns + 2 * SL_NS_PER_S)
+		if (queued == 0 && sim->box.running && sim->now_ns > sim->heal_ns + 2 * SL_NS_PER_S)
 			break;
 		sim_step(sim);
 	}
@@ -167,9 +169,10 @@ static void shut_down(struct sim *sim)
 	if (sim_chance(sim, 50))
 		apps_close(sim);
 	TRACE(sim, "shutdown", 0);
+	sim->box.config->shutdown_timeout_us = 120 * SL_NS_PER_S / SL_NS_PER_US;
 	sl_shutdown_ask(&sim->box.agent);
 	sim->box.notified = true;
-	while (!sim->over) {
+	while (!sim->box.over) {
 		sim_step(sim);
 		if (sim->now_ns > until_ns)
 			sim_violation(sim, "the agent does not shut down");

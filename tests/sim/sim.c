@@ -87,5 +87,6 @@ void sim_violation(struct sim *sim, const char *format, ...)
 	va_end(args);
 	fprintf(stderr, "\nreplay: build/tests/sim/sim --seed %" PRIu64 " --verbose\n", sim->seed);
 	fflush(NULL);
+	box_leave(sim);
 	_exit(1);
 }

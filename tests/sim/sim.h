@@ -8,7 +8,8 @@
  *
  *   world.c     what a seed makes of a run          faults.c    what goes wrong, and when
  *   box.c       the agent and its workers           app.c       applications
- *   os.c        clock, locks and waiting            ledger.c    each record and what became of it
+ *   order.c     death at a store                    ledger.c    each record and what became of it
+ *   keeper.c    who holds what a dead agent had     os.c        clock, locks and waiting
  *   cluster.c   leaders, replicas, elections        check.c     what must hold
  *   log.c       one replica's log                   run.c       the loop
  *   producer_state.c, conn.c, serve.c, produce.c: one broker
@@ -38,7 +39,6 @@ struct sim {
 	uint64_t idle_steps; /* in a row, without the clock moving */
 	uint64_t load_end_ns, heal_ns;
 	uint32_t depth; /* of calls that wait: the world goes on beneath them */
-	bool over;      /* the agent's shutdown is over */
 	struct sim_world world;
 	struct cluster cluster;
 	struct box box;

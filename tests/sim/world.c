@@ -47,6 +47,22 @@ static void app_draw(struct sim *sim, struct sim_app_spec *spec)
 	spec->waits = sim_chance(sim, 30);
 }
 
+static void deaths_draw(struct sim *sim)
+{
+	struct sim_world *world = &sim->world;
+
+	world->deaths_only = true;
+	world->faults &= FAULTS_DEATHS;
+	world->faults |= UINT64_C(1) << FAULT_KILL_AGENT;
+	if (sim_chance(sim, 60))
+		world->faults |= UINT64_C(1) << FAULT_APP_DIES;
+	if (sim_chance(sim, 40))
+		world->faults |= UINT64_C(1) << FAULT_STOP_AGENT;
+	/* No time runs out, however often it is killed. */
+	world->delivery_timeout_ms += 60 * 1000;
+	world->window_bytes = world->send_step = 0;
+}
+
 static void faults_draw(struct sim *sim)
 {
 	struct sim_world *world = &sim->world;
@@ -57,6 +73,9 @@ static void faults_draw(struct sim *sim)
 	for (uint32_t i = 0; i < FAULT_COUNT; i++)
 		if (sim_chance(sim, 25))
 			world->faults |= UINT64_C(1) << i;
+	world->keeper = sim_chance(sim, 50);
+	if (sim_chance(sim, 30))
+		deaths_draw(sim);
 	if (world->faults & UINT64_C(1) << FAULT_TOO_LARGE)
 		world->topics[0].message_bytes_max = (uint32_t)sim_between(sim, 600, 8000);
 }
@@ -123,6 +142,7 @@ void world_print(const struct sim *sim)
 		       spec->full_policy, spec->value_bytes_max, spec->records,
 		       spec->deaf ? ", deaf" : "");
 	}
+	printf("  %s\n", world->keeper ? "with a keeper" : "without a keeper");
 	printf("  faults, %u a second:", world->faults_per_s);
 	for (uint32_t i = 0; i < FAULT_COUNT; i++)
 		if (world->faults & UINT64_C(1) << i)

@@ -60,6 +60,10 @@ struct sim_world {
 	struct sim_app_spec apps[SIM_APPS_MAX];
 	uint64_t faults;       /* bits of enum fault_kind */
 	uint32_t faults_per_s; /* about */
+	bool keeper;           /* segments outlive the agent and their application */
+	/* Nothing goes wrong but that processes die: each record has to be persisted, and nothing
+	 * be unknown. */
+	bool deaths_only;
 };
 
 void world_draw(struct sim *sim);
