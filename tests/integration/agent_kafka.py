@@ -183,6 +183,19 @@ def mirror(place, kafka):
 
 # ---- brokers that fall ----
 
+# Gives a file's lines on, so many a second: a kill needs a middle to fall into.
+PACED = """
+import sys, time
+begin, rate = time.monotonic(), int(sys.argv[2])
+with open(sys.argv[1], "rb") as lines:
+    for number, line in enumerate(lines):
+        sys.stdout.buffer.write(line)
+        if number % 1000 == 0:
+            sys.stdout.flush()
+            time.sleep(max(0, begin + number / rate - time.monotonic()))
+"""
+
+
 def under_fault(place, kafka, topic, fault, **settings):
     """A steady stream through a fault: everything persisted, once, in order, in its partition."""
     kafka.topic(topic, PARTITIONS, "min.insync.replicas=2")
@@ -208,6 +221,30 @@ def leader_killed(place, kafka):
         stream.pause_until_more(8000)
         kafka.call("restart", victim)
     return under_fault(place, kafka, "killed", fault)
+
+
+def leader_killed_in_bulk(place, kafka):
+    """kill -9 of a leader when half of many records are written, its return before the end: none lost, none twice."""
+    count = 1_000_000 if FULL else 100_000
+    kafka.topic("bulk-killed", PARTITIONS, "min.insync.replicas=2")
+    bulk = Bulk(place, kafka.class_path, count, PARTITIONS)
+    agent = Agent(place, kafka.bootstrap, {"request.timeout.ms": 3000}).start()
+    begin = time.monotonic()
+    source = subprocess.Popen(["python3", "-c", PACED, str(bulk.input), str(count // 10)], stdout=subprocess.PIPE)
+    producer = agent.feed("bulk-killed", "-J", stdin=source.stdout)
+    until("half are written", lambda: agent.ledger()["persisted"] >= count // 2, 60)
+    victim = kafka.leader("bulk-killed", 0)
+    kafka.call("kill", victim)
+    killed_at = agent.ledger()["persisted"]
+    check("the kill fell into the middle", killed_at < count * 9 // 10, f"{killed_at} of {count} were written")
+    kafka.call("restart", victim)
+    all_persisted(agent.outcome(producer, 120), count)
+    expect("the source's end", 0, source.wait())
+    seconds = time.monotonic() - begin
+    resent = agent.counter("batches_resent")
+    agent.stop()
+    bulk.expect_in(kafka, "bulk-killed")
+    return f"{count} records in {seconds:.1f} s, leader {victim} killed after {killed_at}, {resent} batches resent"
 
 
 def leader_paused(place, kafka):
@@ -322,7 +359,8 @@ def reload_under_traffic(place, kafka):
 
 
 CASES = [partition_tool, keyed_records, codecs_and_acks, codecs_and_acks_in_bulk, mirror, unknown_topic, too_large,
-         poison, reload_under_traffic, leader_paused, leader_killed, rolling_restart]
+         poison, reload_under_traffic, leader_paused, leader_killed, leader_killed_in_bulk,
+         rolling_restart]
 
 
 def main():
