@@ -2,7 +2,8 @@
 /*
  * The metadata of an arena that somebody wrote over: refused, or brought to a rest in which the judge finds nothing.
  * Input: changes of five bytes each, three of where (from the file's begin, as a share of the metadata) and a 16-bit
- * value. The first byte's lowest bit tells whether the header's sum is made right again, as a forger would.
+ * value. The first byte's lowest bit tells whether the header's sum is made right again, as a forger would; the
+ * next one, that the file ends in its header.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,7 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	memcpy(base, image, used_bytes);
 	change(base, data, size);
-	if (sl_arena_load_memory(&a, &options, base, image_bytes, &loaded, &err) < 0)
+	if (sl_arena_load_memory(&a, &options, base, data[0] & 2 ? 16 : image_bytes, &loaded, &err) < 0)
 		return 0;
 	if (sl_arena_check(a, false, &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);

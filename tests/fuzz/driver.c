@@ -2,11 +2,13 @@
 /*
  * Runs a fuzz target without libFuzzer, so that every build has a short bounded run of it:
  *
- *	TARGET [-n COUNT] [-s SEED] [SEED_FILE...]
+ *	TARGET [-n COUNT] [-s SEED] [--no-sweep] [SEED_FILE...]
  *
- * Each file is fed as it is; then COUNT inputs that are mutations of the files or random bytes. The
- *same seed gives the same inputs. Inputs lie in memory of their exact size, for the sanitizers.
+ * Each file is fed as it is, then each of its prefixes, and each with one byte replaced by a
+ *telling one; then COUNT inputs that are mutations of the files or random bytes. The same seed
+ *gives the same inputs. Inputs lie in memory of their exact size, for the sanitizers.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +49,29 @@ static void feed(const struct input *in)
 	free(copy);
 }
 
+/* Zero, one, and the bytes at which lengths, signs and varints turn. */
+static const uint8_t telling[] = {0x00, 0x01, 0x02, 0x7e, 0x7f, 0x80, 0x81, 0xff};
+
+/* What a single mistake makes of a seed: cut anywhere, or one byte wrong anywhere. */
+static unsigned long sweep(const struct input *seed)
+{
+	static struct input in;
+	unsigned long fed = 0;
+	size_t at, i;
+
+	in = *seed;
+	for (in.count = 0; in.count < seed->count; in.count++, fed++)
+		feed(&in);
+	for (at = 0; at < seed->count; at++) {
+		for (i = 0; i < sizeof(telling); i++, fed++) {
+			in.at[at] = telling[i];
+			feed(&in);
+		}
+		in.at[at] = seed->at[at];
+	}
+	return fed;
+}
+
 static void insert(struct input *in, size_t at, uint8_t byte)
 {
 	if (in->count == INPUT_BYTES_MAX)
@@ -64,7 +89,6 @@ static void erase(struct input *in, size_t at)
 
 static void mutate(struct driver *d, struct input *in)
 {
-	static const uint8_t telling[] = {0x00, 0x01, 0x02, 0x7e, 0x7f, 0x80, 0x81, 0xff};
 	uint8_t byte = telling[random_below(d, sizeof(telling))];
 	size_t at = in->count ? random_below(d, (uint32_t)in->count) : 0;
 
@@ -124,7 +148,8 @@ int main(int argc, char **argv)
 {
 	static struct driver d = {.random = 1};
 	static struct input in;
-	unsigned long i, count = 100000, seed = 1;
+	unsigned long i, count = 100000, seed = 1, fed = 0;
+	bool swept = true;
 	int arg;
 
 	for (arg = 1; arg < argc; arg++) {
@@ -132,16 +157,20 @@ int main(int argc, char **argv)
 			count = strtoul(argv[++arg], NULL, 10);
 		else if (strcmp(argv[arg], "-s") == 0 && arg + 1 < argc)
 			seed = strtoul(argv[++arg], NULL, 10);
+		else if (strcmp(argv[arg], "--no-sweep") == 0)
+			swept = false;
 		else
 			file_load(&d, argv[arg]);
 	}
 	d.random = seed * 0x9e3779b97f4a7c15ULL + 1;
 	for (i = 0; i < d.file_count; i++)
 		feed(&d.files[i]);
+	for (i = 0; swept && i < d.file_count; i++)
+		fed += sweep(&d.files[i]);
 	for (i = 0; i < count; i++) {
 		input_make(&d, &in);
 		feed(&in);
 	}
-	printf("%lu inputs, seed %lu\n", count + d.file_count, seed);
+	printf("%lu inputs, seed %lu\n", count + d.file_count + fed, seed);
 	return 0;
 }

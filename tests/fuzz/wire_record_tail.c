@@ -2,8 +2,9 @@
 /*
  * A record's tail as an application hands it over. Oracle: fast and full check agree in every
  * field, and a tail that is accepted survives being put into a record and read back by the record
- * reader, headers and all.
+ * reader, headers and all. The same bytes are read as records too: they end, inside.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,23 @@ static void read_back(const uint8_t *tail, uint32_t bytes, const struct sl_recor
 	free(copy);
 }
 
+static void read_as_records(const uint8_t *data, uint32_t bytes)
+{
+	struct sl_record_iter it = sl_record_iter_on(data, bytes, 3);
+	struct sl_record record;
+	int rc = 1;
+
+	while (rc == 1) {
+		const uint8_t *headers;
+
+		rc = sl_record_next(&it, &record);
+		headers = record.headers.data;
+		if (rc == 1)
+			SL_ASSERT(headers >= data &&
+				  headers + record.headers.bytes <= data + bytes);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
 	struct sl_record_tail fast, any;
@@ -42,6 +60,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	memset(&any, 0, sizeof(any));
 	rc = sl_record_tail_check(data, (uint32_t)bytes, &fast);
 	SL_ASSERT(sl_record_tail_check_any(data, (uint32_t)bytes, &any) == rc);
+	read_as_records(data, (uint32_t)bytes);
+	if (bytes == 0) /* a length that is judged before anything is read */
+		SL_ASSERT(sl_record_tail_check_any(data, SL_RECORD_TAIL_BYTES_MAX + 1, &any) ==
+			  -EBADMSG);
 	if (rc < 0)
 		return 0;
 	SL_ASSERT(memcmp(&fast, &any, sizeof(fast)) == 0);

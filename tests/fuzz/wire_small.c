@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ApiVersions and InitProducerId responses: byte 0 is the API and version. Oracle: whatever a peer
+ * ApiVersions and InitProducerId responses: byte 0 is the API and version, with bit 6 one that we
+ * do not speak. Oracle: whatever a peer
  * says, a version that is picked is one that we speak, the retry is lower than what was asked, and
  * a producer id is a legal one.
  */
@@ -34,8 +35,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		return 0;
 	body = sl_rbuf_on(data + 1, bytes - 1);
 	if (data[0] & 0x80)
-		api_versions(&body, data[0] % 4);
-	else if (sl_init_producer_id_response_decode(&body, data[0] % 6, &answer) == 0)
+		api_versions(&body, data[0] & 0x40 ? (data[0] & 1 ? -1 : 4) : data[0] % 4);
+	else if (sl_init_producer_id_response_decode(
+			 &body, data[0] & 0x40 ? (data[0] & 1 ? -1 : 6) : data[0] % 6, &answer) ==
+		 0)
 		SL_ASSERT(answer.error_code != 0 || answer.producer_id >= 0);
 	return 0;
 }
