@@ -29,8 +29,9 @@ static const uint32_t state_next[SL_CLIENT_STATE_COUNT] = {
 	[SL_CLIENT_NEW] = 1u << SL_CLIENT_GREETED | 1u << SL_CLIENT_FREE,
 	[SL_CLIENT_GREETED] = 1u << SL_CLIENT_OPENING | 1u << SL_CLIENT_FREE,
 	[SL_CLIENT_OPENING] = 1u << SL_CLIENT_OPEN | 1u << SL_CLIENT_GREETED | 1u << SL_CLIENT_FREE,
-	[SL_CLIENT_OPEN] = 1u << SL_CLIENT_CLOSING | 1u << SL_CLIENT_FREE,
+	[SL_CLIENT_OPEN] = 1u << SL_CLIENT_CLOSING | 1u << SL_CLIENT_BINDING | 1u << SL_CLIENT_FREE,
 	[SL_CLIENT_CLOSING] = 1u << SL_CLIENT_GREETED | 1u << SL_CLIENT_FREE,
+	[SL_CLIENT_BINDING] = 1u << SL_CLIENT_OPEN | 1u << SL_CLIENT_FREE,
 };
 
 #define TYPE_BIT(type) (1u << ((type)-SL_HS_HELLO))
@@ -46,7 +47,7 @@ static const uint32_t state_takes[SL_CLIENT_STATE_COUNT] = {
 
 const char *sl_agent_client_state_name(enum sl_client_state state)
 {
-	static const char *const names[] = {"free", "new", "greeted", "opening", "open", "closing"};
+	static const char *const names[] = {"free", "new", "greeted", "opening", "open", "closing", "binding"};
 
 	return names[state];
 }
@@ -320,6 +321,8 @@ void sl_agent_client_closed(struct sl_agent *agent, uint32_t index)
 	union sl_hs_message msg;
 
 	client_of(agent, index)->segment = -1;
+	if (client_of(agent, index)->state == SL_CLIENT_BINDING)
+		sl_agent_client_end(agent, index, "its segment is gone");
 	if (client_of(agent, index)->state != SL_CLIENT_CLOSING)
 		return;
 	state_move(agent, index, SL_CLIENT_GREETED);
@@ -333,9 +336,15 @@ static void take_topic(struct sl_agent *agent, uint32_t index, const struct sl_h
 	struct sl_agent_refusal refusal = {.code = SL_REFUSE_INTERNAL};
 	union sl_hs_message msg;
 	int32_t partitions = -1;
+	int rc = sl_agent_segment_topic(agent, (uint32_t)client->segment, topic, &partitions,
+					&refusal);
 
-	if (sl_agent_segment_topic(agent, (uint32_t)client->segment, topic, &partitions, &refusal) <
-	    0) {
+	if (rc > 0) {
+		client->topic = *topic;
+		state_move(agent, index, SL_CLIENT_BINDING);
+		return;
+	}
+	if (rc < 0) {
 		sl_admission_refused(agent, refusal.code, refusal.err.text);
 		SL_LOG(&agent->log, SL_LOG_WARNING, "topic_not_bound", SL_N("pid", client->pid),
 		       SL_N("uid", client->uid), SL_T("topic", topic->name),
@@ -348,6 +357,17 @@ static void take_topic(struct sl_agent *agent, uint32_t index, const struct sl_h
 		msg.topic_ok.partitions = partitions;
 	}
 	answer(agent, index, &msg, NULL);
+}
+
+void sl_agent_client_bound(struct sl_agent *agent, uint32_t index)
+{
+	struct sl_agent_client *client = client_of(agent, index);
+	struct sl_hs_topic topic = client->topic;
+
+	if (client->state != SL_CLIENT_BINDING)
+		return;
+	state_move(agent, index, SL_CLIENT_OPEN);
+	take_topic(agent, index, &topic);
 }
 
 static void take_wake(struct sl_agent *agent, uint32_t index, const struct sl_hs_ring *ring, int fd)

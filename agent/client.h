@@ -28,6 +28,7 @@ enum sl_client_state {
 	SL_CLIENT_OPENING,
 	SL_CLIENT_OPEN,
 	SL_CLIENT_CLOSING,
+	SL_CLIENT_BINDING, /* its topic is on the way to the workers' arenas */
 	SL_CLIENT_STATE_COUNT,
 };
 
@@ -43,9 +44,10 @@ struct sl_agent_client {
 	pid_t pid;
 	uid_t uid;
 	gid_t gid;
-	uint64_t deadline_ns; /* of the stage; SL_DEADLINE_NONE in OPEN and CLOSING */
+	uint64_t deadline_ns; /* of the stage; SL_DEADLINE_NONE from OPEN on */
 	int32_t segment;      /* -1: none */
 	bool again;           /* OPENING by REATTACH */
+	struct sl_hs_topic topic; /* BINDING: what it asked for */
 	uint8_t client_id[SL_HS_CLIENT_ID_BYTES];
 	char name[SL_HS_NAME_BYTES];
 };
@@ -57,6 +59,9 @@ void sl_agent_client_readable(struct sl_agent *agent, uint32_t index, uint32_t g
 
 /* Its segment is read by all workers and kept: OPENED. */
 void sl_agent_client_opened(struct sl_agent *agent, uint32_t index);
+
+/* All that its segment's workers were told of topics lies in their arenas. */
+void sl_agent_client_bound(struct sl_agent *agent, uint32_t index);
 
 /* Its segment is gone: CLOSED, if it asked for that. */
 void sl_agent_client_closed(struct sl_agent *agent, uint32_t index);

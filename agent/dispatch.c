@@ -22,6 +22,9 @@ void sl_dispatch(struct sl_agent *agent, uint32_t worker, const struct sl_msg *m
 	case SL_MSG_SEGMENT_ADDED:
 		sl_agent_segment_added(agent, worker, msg->a, msg->b != 0);
 		break;
+	case SL_MSG_TOPIC_BOUND:
+		sl_agent_segment_bound(agent, msg->a);
+		break;
 	case SL_MSG_SEGMENT_GONE:
 		sl_agent_segment_gone(agent, worker, msg->a, msg->object);
 		break;

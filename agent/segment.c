@@ -263,20 +263,32 @@ void sl_agent_segment_process_ended(struct sl_agent *agent, uint32_t index, uint
 /* ---- requests of a living one ---- */
 
 /*
- * An application that has its answer commits records of the topic: by then its binding lies in each
- * worker's inbox, or an honest ring would be poisoned. While an inbox is full it does not, and the
- * application has to ask again.
+ * An application that has its answer commits records of the topic, and may die with the agent in the
+ * next moment: by then the binding lies in the arena of each worker that reads a ring of it. In an
+ * inbox it would die too, and the next agent would have to poison an honest ring.
  */
-static int workers_reached(const struct sl_agent *agent, const struct sl_agent_segment *segment,
-			   struct sl_agent_refusal *refusal)
+static void binding_tell(struct sl_agent *agent, uint32_t index, uint32_t slot, int32_t topic)
 {
-	for (uint32_t i = 0; i < agent->worker_count; i++)
-		if (segment->worker_mask & UINT64_C(1) << i && agent->workers[i].backlog_count) {
-			refusal->code = SL_REFUSE_BUSY;
-			return sl_error_set(&refusal->err, -EAGAIN,
-					    "worker %u has not taken the binding yet", i);
-		}
-	return 0;
+	struct sl_agent_segment *segment = segment_of(agent, index);
+	struct sl_msg msg = {
+		.kind = SL_MSG_TOPIC_BIND, .a = index, .b = slot, .c = (uint64_t)topic};
+
+	for (uint32_t i = 0; i < agent->worker_count; i++) {
+		if (!(segment->worker_mask & UINT64_C(1) << i))
+			continue;
+		sl_agent_tell(agent, i, &msg);
+		segment->binds_told++;
+	}
+	segment->topics[slot] = topic;
+}
+
+void sl_agent_segment_bound(struct sl_agent *agent, uint32_t index)
+{
+	struct sl_agent_segment *segment = segment_of(agent, index);
+
+	SL_ASSERT(segment->binds_done != segment->binds_told);
+	if (++segment->binds_done == segment->binds_told && segment->client >= 0)
+		sl_agent_client_bound(agent, (uint32_t)segment->client);
 }
 
 int sl_agent_segment_topic(struct sl_agent *agent, uint32_t index, const struct sl_hs_topic *topic,
@@ -284,7 +296,6 @@ int sl_agent_segment_topic(struct sl_agent *agent, uint32_t index, const struct 
 {
 	struct sl_agent_segment *segment = segment_of(agent, index);
 	int32_t bound;
-	struct sl_msg msg = {.kind = SL_MSG_TOPIC_BIND, .a = index, .b = topic->slot};
 	int found;
 
 	refusal->code = SL_REFUSE_LIMIT;
@@ -307,15 +318,15 @@ int sl_agent_segment_topic(struct sl_agent *agent, uint32_t index, const struct 
 	if (found < 0)
 		return sl_error_set(&refusal->err, found, "this agent knows %u topics, its limit",
 				    agent->topics.count);
+	/* One at a time: what workers have to answer stays bounded by the number of segments. */
+	if (bound < 0 && segment->binds_done == segment->binds_told)
+		binding_tell(agent, index, topic->slot, found);
+	if (segment->binds_done != segment->binds_told)
+		return 1;
 	*partitions = agent->topics.list[found].known
 			      ? (int32_t)agent->topics.list[found].partition_count
 			      : -1;
-	msg.c = (uint64_t)found;
-	for (uint32_t i = 0; i < agent->worker_count && segment->topics[topic->slot] != found; i++)
-		if (segment->worker_mask & UINT64_C(1) << i)
-			sl_agent_tell(agent, i, &msg);
-	segment->topics[topic->slot] = found;
-	return workers_reached(agent, segment, refusal);
+	return 0;
 }
 
 /* One end of a Unix datagram pair: sending a byte to it can neither block nor raise a signal. */

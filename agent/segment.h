@@ -54,6 +54,7 @@ struct sl_agent_segment {
 	char name[SL_HS_NAME_BYTES];
 	uint64_t worker_mask; /* bit i: worker i reads a ring of it */
 	uint64_t wait_mask;   /* workers that have not answered SEGMENT_ADD or SEGMENT_DRAIN yet */
+	uint32_t binds_told, binds_done; /* bindings that workers were told of, and that they stored */
 	bool no_room;         /* a worker could not take its rings */
 	uint16_t worker[SL_SHM_RINGS_MAX];
 	uint8_t report_mode[SL_SHM_RINGS_MAX];
@@ -89,11 +90,17 @@ int sl_agent_segment_reattach(struct sl_agent *agent, uint32_t client,
  */
 void sl_agent_segments_kept(struct sl_agent *agent);
 
-/* TOPIC: binds a slot. The number of partitions, -1 not known yet; or refused, the code in refusal
- * and return -EACCES etc. */
+/*
+ * TOPIC: binds a slot. 0: it is bound, with the number of partitions, -1 not known yet. 1: it, or
+ * what was asked before it, is not with all workers yet; ask again after sl_agent_client_bound().
+ * Or refused, the code in refusal and return -EACCES etc.
+ */
 int sl_agent_segment_topic(struct sl_agent *agent, uint32_t segment,
 			   const struct sl_hs_topic *topic, int32_t *partitions,
 			   struct sl_agent_refusal *refusal);
+
+/* A worker has stored a binding. */
+void sl_agent_segment_bound(struct sl_agent *agent, uint32_t segment);
 
 /* WAKE: the descriptor moves. */
 int sl_agent_segment_wake(struct sl_agent *agent, uint32_t segment, uint32_t ring, int fd,

@@ -239,6 +239,7 @@ void sl_segment_add(struct sl_worker *w, uint32_t index, struct sl_worker_segmen
 
 void sl_segment_bind(struct sl_worker *w, uint32_t index, uint32_t slot, uint32_t topic)
 {
+	const struct sl_msg bound = {SL_MSG_TOPIC_BOUND, index, slot, 0, NULL};
 	struct segment *segment = &w->segments[index];
 	uint32_t i;
 
@@ -249,6 +250,7 @@ void sl_segment_bind(struct sl_worker *w, uint32_t index, uint32_t slot, uint32_
 		if (segment->rings[i] != NONE)
 			w->rings[segment->rings[i]].waits_topic = false;
 	sl_arena_segment_topic_store(w->arena, segment->slot, slot, w->topics[topic].slot);
+	sl_worker_tell(w, &bound);
 }
 
 void sl_segment_wake_fd(struct sl_worker *w, uint32_t index, uint32_t ring_index, int fd)

@@ -76,6 +76,9 @@ static void worker_hears(struct world *w, const struct sl_msg *msg)
 		back.kind = SL_MSG_SEGMENT_GONE;
 		back.object = w->objects[msg->a];
 		w->objects[msg->a] = NULL;
+	} else if (msg->kind == SL_MSG_TOPIC_BIND) {
+		back.kind = SL_MSG_TOPIC_BOUND;
+		back.b = msg->b;
 	} else if (msg->kind == SL_MSG_SEGMENT_WAKE_FD) {
 		close((int)msg->c);
 	} else if (msg->kind == SL_MSG_CARRY) {
