@@ -22,6 +22,7 @@ enum {
 };
 
 #define PROCESS_CHECK_NS (1 * SL_NS_PER_S)
+#define ACCEPT_REST_NS (100 * SL_NS_PER_MS)
 
 int sl_admission_create(struct sl_agent *agent, struct sl_control *control, int listen_fd,
 			struct sl_error *err)
@@ -32,6 +33,7 @@ int sl_admission_create(struct sl_agent *agent, struct sl_control *control, int 
 		return sl_error_set(err, -ENOMEM, "no memory for admission");
 	admission->control = control;
 	admission->listen_fd = listen_fd;
+	admission->listen_again_ns = SL_DEADLINE_NONE;
 	admission->segments_max = agent->config->segments_max;
 	admission->clients_max = agent->config->segments_max + SL_ADMISSION_CLIENTS_SPARE;
 	admission->clients = calloc(admission->clients_max, sizeof(*admission->clients));
@@ -78,6 +80,31 @@ void sl_admission_refused(struct sl_agent *agent, enum sl_refuse code, const cha
 	snprintf(refusals->text, sizeof(refusals->text), "%s", text);
 }
 
+/*
+ * Out of descriptors or memory: who waits at the listener keeps it readable, and looking again at
+ * once would take the control thread's whole core.
+ */
+static void listener_rest(struct sl_agent *agent, int error)
+{
+	struct sl_admission *admission = agent->admission;
+
+	if (admission->accept_failures++ == 0)
+		SL_LOG(&agent->log, SL_LOG_ERROR, "accept_failed", SL_T("error", strerror(error)),
+		       SL_N("again_in_ms", ACCEPT_REST_NS / SL_NS_PER_MS));
+	sl_control_unwatch(admission->control, admission->listen_fd);
+	admission->listen_again_ns = sl_agent_now_ns(agent) + ACCEPT_REST_NS;
+}
+
+static uint64_t listener_turn(struct sl_admission *admission, uint64_t now_ns)
+{
+	if (admission->listen_again_ns > now_ns)
+		return admission->listen_again_ns;
+	admission->listen_again_ns = SL_DEADLINE_NONE;
+	if (!admission->stopped)
+		sl_control_watch(admission->control, admission->listen_fd, SL_SOURCE_LISTENER, 0, 0);
+	return SL_DEADLINE_NONE;
+}
+
 void sl_admission_accept(struct sl_agent *agent)
 {
 	struct sl_admission *admission = agent->admission;
@@ -87,10 +114,10 @@ void sl_admission_accept(struct sl_agent *agent)
 
 		if (sock < 0) {
 			if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-				SL_LOG(&agent->log, SL_LOG_ERROR, "accept_failed",
-				       SL_T("error", strerror(errno)));
+				listener_rest(agent, errno);
 			return;
 		}
+		admission->accept_failures = 0;
 		admission->accepted++;
 		sl_agent_client_accept(agent, sock);
 	}
@@ -143,8 +170,10 @@ uint64_t sl_admission_turn(struct sl_agent *agent, uint64_t now_ns)
 {
 	uint64_t clients_ns = clients_turn(agent, now_ns);
 	uint64_t processes_ns = processes_turn(agent, now_ns);
+	uint64_t listener_ns = listener_turn(agent->admission, now_ns);
+	uint64_t next_ns = clients_ns < processes_ns ? clients_ns : processes_ns;
 
-	return clients_ns < processes_ns ? clients_ns : processes_ns;
+	return next_ns < listener_ns ? next_ns : listener_ns;
 }
 
 /* ---- allow ---- */

@@ -8,11 +8,13 @@ limits.py [NAME…] runs the cases so named.
 """
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import time
 
-from sluice import SECONDS, SLUICE, SLUICED, Agent, Devbroker, Place, check, expect, run, until
+from sluice import (SECONDS, SLUICE, SLUICED, Agent, Devbroker, Place, all_persisted, check, expect, run,
+                    until)
 
 IDLE_APPLICATIONS = 100
 IDLE_CPU_SHARE_MAX = 0.001  # a clock tick is 10 ms: of 10 s, one tick may be counted, and one more is its neighbour's
@@ -135,9 +137,31 @@ def memory(place):
     return ", ".join(told)
 
 
+def out_of_descriptors(place):
+    """Applications that wait at the door of an agent without descriptors cost it nothing, and get in later."""
+    broker = Devbroker(place, "-t", "door:1")
+    agent = Agent(place, broker.bootstrap).start()
+    pid = agent.child.pid
+    usual = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    held = len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir()))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (held, usual[1]))
+    waiting = [agent.feed("door") for _ in range(3)]
+    until("the agent says so", lambda: "accept_failed" in agent.said())
+    ticks = cpu_ticks(pid)
+    time.sleep(1)
+    ticks = cpu_ticks(pid) - ticks
+    check("CPU without descriptors", ticks <= 10, f"is {ticks} ticks in a second")
+    expect("lines of the log", 1, agent.said().count("accept_failed"))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, usual)
+    for one in waiting:
+        one.stdin.write(b"in\n")
+        all_persisted(agent.outcome(one), 1)
+    return f"{ticks} ticks in a second"
+
+
 def main():
     with Place() as place:
-        return run([idle, overhead, memory], place)
+        return run([idle, overhead, memory, out_of_descriptors], place)
 
 
 if __name__ == "__main__":

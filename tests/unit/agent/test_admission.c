@@ -76,17 +76,14 @@ static void worker_hears(struct world *w, const struct sl_msg *msg)
 		back.kind = SL_MSG_SEGMENT_GONE;
 		back.object = w->objects[msg->a];
 		w->objects[msg->a] = NULL;
-	} else if (msg->kind == SL_MSG_TOPIC_BIND) {
-		back.kind = SL_MSG_TOPIC_BOUND;
-		back.b = msg->b;
 	} else if (msg->kind == SL_MSG_SEGMENT_WAKE_FD) {
 		close((int)msg->c);
 	} else if (msg->kind == SL_MSG_CARRY) {
 		((struct sl_carry *)msg->object)->error = -ENOTCONN;
 		back.kind = SL_MSG_CARRIED;
 		back.object = msg->object;
-	} else if (msg->kind == SL_MSG_BROKER_REMOVE) {
-		back.kind = SL_MSG_BROKER_GONE;
+	} else if (msg->kind == SL_MSG_TOPIC_BIND || msg->kind == SL_MSG_BROKER_REMOVE) {
+		back.kind = msg->kind == SL_MSG_TOPIC_BIND ? SL_MSG_TOPIC_BOUND : SL_MSG_BROKER_GONE;
 	} else {
 		sl_agent_msg_free(msg);
 	}
