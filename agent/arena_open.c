@@ -14,7 +14,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/batch/arena.h"
 
-enum { CRASHES_MAX = 3, PATH_BYTES = 560 };
+enum { CRASHES_MAX = 3, PATH_BYTES = 560, ASIDE_MAX = 1000 };
 
 /* An agent that lived so long did not crash because of what it loaded. */
 #define SURVIVED_NS (10 * SL_NS_PER_S)
@@ -80,15 +80,21 @@ int sl_crash_loop_turn(struct sl_agent *agent, struct sl_crash_loop *loop, bool 
 	return -1;
 }
 
-/* One of each kind is kept. */
+/* Under the first name that is free: what was set aside before may be all that is left of records. */
 static int put_aside(struct sl_agent *agent, const char *path, const char *suffix,
 		     const char *reason, struct sl_error *err)
 {
 	char aside[PATH_BYTES];
+	uint32_t number = 1;
+	int rc;
 
 	snprintf(aside, sizeof(aside), "%s.%s", path, suffix);
-	if (rename(path, aside) < 0)
-		return sl_error_set(err, -errno, "move %s aside: %s", path, strerror(errno));
+	while ((rc = renameat2(AT_FDCWD, path, AT_FDCWD, aside, RENAME_NOREPLACE)) < 0 &&
+	       errno == EEXIST && number < ASIDE_MAX)
+		snprintf(aside, sizeof(aside), "%s.%s.%u", path, suffix, ++number);
+	if (rc < 0)
+		return sl_error_set(err, -errno, "move %s aside, as %s: %s", path, aside,
+				    strerror(errno));
 	SL_LOG(&agent->log, SL_LOG_ERROR, "arena_set_aside", SL_T("path", aside),
 	       SL_T("reason", reason));
 	return 0;
