@@ -208,13 +208,17 @@ void sl_refresh_carried(struct sl_agent *agent)
 		rc = response_apply(agent);
 	sl_cluster_asked(agent, refresh->broker, rc == 0);
 	if (rc < 0) {
-		SL_LOG(&agent->log, SL_LOG_WARNING, "metadata_failed", SL_T("error", strerror(-rc)),
-		       SL_T("from", was_seed ? "seed" : "broker"), SL_N("broker", refresh->broker));
+		/* The first, the second, the fourth ...: a cluster that is away for days fills no log. */
+		refresh->failed++;
+		if ((refresh->failed & (refresh->failed - 1)) == 0)
+			SL_LOG(&agent->log, SL_LOG_WARNING, "metadata_failed",
+			       SL_T("error", strerror(-rc)), SL_T("from", was_seed ? "seed" : "broker"),
+			       SL_N("broker", refresh->broker), SL_N("in_a_row", refresh->failed));
 		refresh->due_ns = now_ns; /* the next broker or seed at once; a whole failed round
 					     backs off */
 		return;
 	}
-	refresh->failures = 0;
+	refresh->failures = refresh->failed = 0;
 	refresh->good_ns = now_ns;
 	refresh->good_count++;
 	due_after_success(agent, now_ns);

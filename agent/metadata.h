@@ -26,6 +26,7 @@ struct sl_refresh {
 	uint32_t broker;      /* that is asked */
 	uint32_t worker_next; /* carries the next one */
 	uint32_t failures;    /* rounds in a row */
+	uint32_t failed;      /* requests in a row */
 	uint32_t urges;       /* answers in a row that left something open */
 	uint64_t due_ns;
 	uint64_t asked_ns, good_ns; /* when last; 0 = never */
