@@ -168,8 +168,11 @@ static int segment_check(int fd, const char *what, uint64_t bytes, struct stat *
 			 struct sl_error *err)
 {
 	struct statfs fs;
-	int seals;
+	/* First: only shared memory has seals, and a file of FUSE would let its owner hold us in fstat(). */
+	int seals = fcntl(fd, F_GET_SEALS);
 
+	if (seals < 0)
+		return sl_error_set(err, -EINVAL, "%s is not a memfd: it has no seals", what);
 	if (fstat(fd, st) != 0 || fstatfs(fd, &fs) != 0)
 		return sl_error_set(err, -errno, "%s: %s", what, strerror(errno));
 	/* Huge pages of hugetlbfs: punching a hole and an empty pool would make our next read a
@@ -182,8 +185,7 @@ static int segment_check(int fd, const char *what, uint64_t bytes, struct stat *
 	if (fs.f_type != TMPFS_MAGIC || !S_ISREG(st->st_mode))
 		return sl_error_set(err, -EINVAL, "%s is not a memfd (file system type 0x%lx)",
 				    what, (unsigned long)fs.f_type);
-	seals = fcntl(fd, F_GET_SEALS);
-	if (seals < 0 || (seals & SEGMENT_SEALS) != SEGMENT_SEALS)
+	if ((seals & SEGMENT_SEALS) != SEGMENT_SEALS)
 		return sl_error_set(err, -EPERM,
 				    "%s is not sealed against shrinking, growing and unsealing",
 				    what);
