@@ -4,6 +4,8 @@
 #include <errno.h>
 
 #include "agent/agent.h"
+#include "agent/settings.h"
+#include "dataplane/worker/messages.h"
 
 static void change_log(void *ctx, const char *topic, const char *key, bool reloadable)
 {
@@ -20,6 +22,18 @@ static void errors_log(struct sl_agent *agent, const struct sl_config_report *re
 		SL_LOG(&agent->log, SL_LOG_ERROR, "config_error",
 		       SL_T("place", report->errors[i].place), SL_T("key", report->errors[i].key),
 		       SL_T("text", report->errors[i].text));
+}
+
+static void timeouts_tell(struct sl_agent *agent)
+{
+	struct sl_worker_options options;
+	struct sl_msg msg = {.kind = SL_MSG_TIMEOUTS};
+
+	sl_settings_worker(agent->config, 0, &options);
+	msg.b = options.request_timeout_ns;
+	msg.c = options.connect_timeout_ns;
+	for (uint32_t i = 0; i < agent->worker_count; i++)
+		sl_agent_tell(agent, i, &msg);
 }
 
 int sl_reload(struct sl_agent *agent, const struct sl_config_source *source)
@@ -43,6 +57,7 @@ int sl_reload(struct sl_agent *agent, const struct sl_config_source *source)
 	agent->config = fresh;
 	agent->log.level_max = (enum sl_log_level)fresh->log_level;
 	sl_topics_settings_tell(agent);
+	timeouts_tell(agent);
 	sl_config_free(old);
 	SL_LOG(&agent->log, SL_LOG_INFO, "reloaded", SL_N("topics", agent->topics.count));
 	return 0;

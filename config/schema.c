@@ -247,7 +247,7 @@ const struct sl_config_row sl_config_rows[] = {
 	{"shutdown.timeout.ms", DURATION_MS, GLOBAL(shutdown_timeout_us), .standard = "30000",
 	 .reload = true, RANGE(0, MS_MAX),
 	 .help = "How long TERM may take to send what was committed"},
-	{"idle.spin.us", DURATION_US, GLOBAL(idle_spin_us), .standard = "5", .reload = true,
+	{"idle.spin.us", DURATION_US, GLOBAL(idle_spin_us), .standard = "5",
 	 RANGE(0, 1000000), .help = "How long a worker without work spins before it sleeps"},
 	{"io_uring.disable", .type = SL_CONFIG_FLAGS, GLOBAL(io_uring_disable),
 	 .names = uring_names, .standard = "", .help = "Kernel features to leave alone"},

@@ -244,6 +244,10 @@ static void message_apply(struct sl_worker *w, const struct sl_msg *msg)
 		topic_routes(w, msg->a, msg->object);
 		release(w, msg);
 		break;
+	case SL_MSG_TIMEOUTS: /* of what is sent from now on */
+		w->options.request_timeout_ns = msg->b;
+		w->options.connect_timeout_ns = msg->c;
+		break;
 	case SL_MSG_SEGMENT_GIVE_UP:
 		sl_resume_give_up(w, msg->a);
 		break;

@@ -41,6 +41,7 @@ enum sl_msg_to_worker {
 				   stopped when nothing is queued. a = 1: at once; what is queued stays in the arena */
 	SL_MSG_TOPIC_SETTINGS,  /* a = topic, object = struct sl_topic_settings (a reload); comes back by RELEASE */
 	SL_MSG_SEGMENT_GIVE_UP, /* a = slot in the arena of a segment that was found there: its application will not come back */
+	SL_MSG_TIMEOUTS,        /* b, c = request_timeout_ns, connect_timeout_ns of struct sl_worker_options from now on (a reload) */
 	SL_MSG_CLUSTER,         /* object = the cluster's id, 64 bytes with a 0; comes back by RELEASE. Before the first routes */
 };
 
