@@ -151,6 +151,7 @@ struct partition {
 	bool held;             /* trouble: until the control thread says */
 	bool lost;             /* the leader does not know our sequence any more: numbers start over */
 	bool warm;             /* a success of this producer id on this connection: batches may be pipelined */
+	uint64_t success_ns;   /* the last one */
 };
 
 /* What a batch's descriptor does not say: volatile, relearned after a restart. */

@@ -5,12 +5,14 @@
  *
  *   - a numbered batch keeps its bytes and numbers; it is sent again until it has a definite outcome;
  *   - batches that wait to be sent again go before new ones, the lowest first;
- *   - a second batch goes out only after a success on this connection (warm), never more than five;
+ *   - a second batch goes out only after a success on this connection that is not long ago (warm), never more than five;
  *   - without idempotence one batch is in flight, so that a retry cannot overtake.
  */
 #include "dataplane/worker/internal.h"
 
 #include "dataplane/wire/error_code.h"
+
+#define WARM_NS (600 * SL_NS_PER_S)
 
 void sl_partition_init(struct partition *p, uint32_t topic, int32_t index, uint32_t slot)
 {
@@ -148,6 +150,15 @@ void sl_sent_replace(struct sl_worker *w, struct partition *p, uint32_t batch, u
 	p->sent_count += count - 1;
 }
 
+/*
+ * A leader that forgot an idle producer (producer.id.expiration.ms, a day unless it is set lower) takes any number as its
+ * first: then a second batch could be written though the first was refused.
+ */
+static bool still_warm(const struct sl_worker *w, const struct partition *p)
+{
+	return p->warm && w->now_ns - p->success_ns < WARM_NS;
+}
+
 /* May one more batch be in flight, by the rules above? */
 static bool window_open(const struct sl_worker *w, const struct partition *p)
 {
@@ -161,7 +172,7 @@ static bool window_open(const struct sl_worker *w, const struct partition *p)
 		return false;
 	if (p->in_flight == 0)
 		return true;
-	return p->warm && sl_partition_idempotent(w, p) && p->sent_count < SENT_MAX;
+	return still_warm(w, p) && sl_partition_idempotent(w, p) && p->sent_count < SENT_MAX;
 }
 
 static bool resend_open(const struct sl_worker *w, const struct partition *p)
@@ -170,7 +181,7 @@ static bool resend_open(const struct sl_worker *w, const struct partition *p)
 		return false;
 	/* Pieces of a batch that was cut may make more than five: a broker remembers no more. Without sequences it would
 	 * take a later piece though an earlier one has to be cut again. */
-	return p->in_flight == 0 || (p->warm && sl_partition_idempotent(w, p) && p->in_flight < SENT_MAX);
+	return p->in_flight == 0 || (still_warm(w, p) && sl_partition_idempotent(w, p) && p->in_flight < SENT_MAX);
 }
 
 static bool open_leaves(const struct sl_worker *w, const struct partition *p)

@@ -61,6 +61,7 @@ static void succeeded(struct sl_worker *w, struct partition *p, uint32_t batch, 
 	}
 	settle_sent(w, p, batch, SL_OUTCOME_PERSISTED, 0, base_offset);
 	p->warm = true;
+	p->success_ns = w->now_ns;
 	p->attempts = 0;
 }
 

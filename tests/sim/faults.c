@@ -9,6 +9,7 @@
 #include "tests/sim/sim.h"
 
 static const char *const names[] = {
+#define DAY_NS (UINT64_C(25) * 3600 * SL_NS_PER_S)
 #define X(name, unknown, fails) #name,
 	FAULT_LIST(X)
 #undef X
@@ -411,9 +412,10 @@ static void day_pass(struct sim *sim)
 		queued += sl_worker_stats(sim->box.workers[i].worker)->queued;
 	if (queued > 0 || !conns_idle(sim))
 		return;
+	sim->now_ns += DAY_NS;
+	sim->load_end_ns += DAY_NS;
 	happened(sim, FAULT_DAY);
 	sim->faults.state_lost = true;
-	sim->realtime_shift_ms += INT64_C(25) * 3600 * 1000;
 	cluster_producers_expire(sim);
 }
 

@@ -110,6 +110,25 @@ static void test_ack_timeout(void **state)
 	rig_destroy(rig);
 }
 
+/* A reload's time-out holds for what is sent after it. */
+static void test_ack_timeout_reloaded(void **state)
+{
+	struct rig *rig = rig_create(&(struct rig_options){0});
+
+	(void)state;
+	rig_tell(rig, &(struct sl_msg){
+			      .kind = SL_MSG_TIMEOUTS, .b = 20 * SL_NS_PER_S, .c = 20 * SL_NS_PER_S});
+	rig_fault(rig, RIG_FAULT_SILENCE, 1, 0, 1);
+	send_some(rig, 300);
+	rig_run(rig, 15 * 1000);
+	assert_true(atomic_load(&sl_worker_stats(rig->worker)->ack_timeouts) == 0);
+	rig_run(rig, 15 * 1000);
+	assert_true(atomic_load(&sl_worker_stats(rig->worker)->ack_timeouts) == 1);
+	rig_run(rig, 10 * 1000);
+	rig_check_all(rig, 300, 0, 0);
+	rig_destroy(rig);
+}
+
 /* What was sent and never answered is unknown at its deadline; what was never sent has failed. */
 static void test_delivery_timeout(void **state)
 {
@@ -215,6 +234,7 @@ int main(void)
 		cmocka_unit_test(test_definite_failures),
 		cmocka_unit_test(test_lost_answers_and_resets),
 		cmocka_unit_test(test_ack_timeout),
+		cmocka_unit_test(test_ack_timeout_reloaded),
 		cmocka_unit_test(test_delivery_timeout),
 		cmocka_unit_test(test_leader_moves),
 		cmocka_unit_test(test_leaderless_then_back),
