@@ -270,11 +270,19 @@ void sl_segment_wake_fd(struct sl_worker *w, uint32_t index, uint32_t ring_index
 	sl_ring_touch(w, ring);
 }
 
-/* What is committed by now is still read; nothing after it. */
+/*
+ * What is committed by now is still read; nothing after it. A stop leaves what comes later to the next agent, but not
+ * when the application dies meanwhile: then its segment is given back, and this is the last look at it.
+ */
 static void ring_drain(struct sl_worker *w, struct ring *ring, bool dead)
 {
-	enum sl_poison poison;
+	uint32_t state = atomic_load_explicit(&ring->page->ring_state, memory_order_relaxed);
+	enum sl_poison poison = SL_POISON_NONE;
 
+	if (dead && !ring->dead && ring->draining && state != SL_RING_WIRE_POISONED) {
+		ring->reading = true;
+		ring->draining = false;
+	}
 	if (ring->reading && !ring->draining) {
 		poison = sl_ring_reader_refresh(&ring->reader, ring->app);
 		if (poison != SL_POISON_NONE)
@@ -287,7 +295,7 @@ static void ring_drain(struct sl_worker *w, struct ring *ring, bool dead)
 		ring->parked = false;
 	if (ring->reading && ring->reader.read_pos == ring->reader.committed_pos)
 		ring->reading = false;
-	if (atomic_load_explicit(&ring->page->ring_state, memory_order_relaxed) == SL_RING_WIRE_OPEN)
+	if (state == SL_RING_WIRE_OPEN && poison == SL_POISON_NONE)
 		atomic_store_explicit(&ring->page->ring_state, SL_RING_WIRE_DRAINING, memory_order_release);
 }
 
