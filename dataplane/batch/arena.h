@@ -209,6 +209,9 @@ void sl_arena_segment_drop(struct sl_arena *a,
 
 /* A ring begins at position 0, record 0. It may be consumed once the keeper holds its segments. */
 int sl_arena_ring_add(struct sl_arena *a, uint32_t segment_slot, uint32_t index, uint32_t *slot);
+/* One that goes on at pos with record seq: whoever finds it in the arena finds that too. */
+int sl_arena_ring_add_at(struct sl_arena *a, uint32_t segment_slot, uint32_t index, uint64_t pos, uint64_t seq,
+			 uint32_t *slot);
 void sl_arena_ring_mode_store(struct sl_arena *a, uint32_t ring_slot, uint32_t report_mode);
 
 /* A ring's two pages and its bytes, as they were found again. */

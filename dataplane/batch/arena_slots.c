@@ -291,6 +291,12 @@ static int ring_slot_find(const struct sl_arena *a, uint32_t *slot)
 
 int sl_arena_ring_add(struct sl_arena *a, uint32_t segment_slot, uint32_t index, uint32_t *slot)
 {
+	return sl_arena_ring_add_at(a, segment_slot, index, 0, 0, slot);
+}
+
+int sl_arena_ring_add_at(struct sl_arena *a, uint32_t segment_slot, uint32_t index, uint64_t pos, uint64_t seq,
+			 uint32_t *slot)
+{
 	struct sl_arena_ring *ring;
 
 	SL_ASSERT(segment_slot < a->segment_count);
@@ -308,6 +314,9 @@ int sl_arena_ring_add(struct sl_arena *a, uint32_t segment_slot, uint32_t index,
 	ring->report_mode = 0;
 	memset(&a->evidence[*slot], 0, sizeof(a->evidence[*slot]));
 	a->ring_seq[*slot] = 0;
+	/* Before it is live: who finds it without would read the ring from its beginning. */
+	if (pos > 0 || seq > 0)
+		sl_arena_ring_cursor_store(a, *slot, pos, seq);
 	state_store(&ring->state, SL_SLOT_LIVE);
 	return 0;
 }

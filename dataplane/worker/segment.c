@@ -112,7 +112,8 @@ static bool ring_add(struct sl_worker *w, uint32_t segment, uint32_t index)
 	struct ring *ring;
 	uint32_t slot;
 
-	if (free_index == NONE || sl_arena_ring_add(w->arena, w->segments[segment].slot, index, &slot) < 0)
+	if (free_index == NONE || sl_arena_ring_add_at(w->arena, w->segments[segment].slot, index, object->start_pos[index],
+						       object->start_seq[index], &slot) < 0)
 		return false;
 	sl_arena_ring_mode_store(w->arena, slot, object->report_mode[index]);
 	ring = &w->rings[free_index];
