@@ -305,7 +305,7 @@ static int body_check(const union sl_hs_message *msg, struct sl_error *err)
 	case SL_HS_TYPE_END:
 		break;
 	}
-	SL_ASSERT(!"a type that kind_find() knows"); /* which was asked first */
+	SL_ASSERT(false); /* kind_find() was asked first */
 	return -EPROTO;
 }
 
