@@ -129,6 +129,38 @@ static void test_ack_timeout_reloaded(void **state)
 	rig_destroy(rig);
 }
 
+/* After a success, and a pause, three batches one after the other of which none is answered: how many left? */
+static uint32_t batches_ahead(uint64_t pause_ns)
+{
+	struct rig *rig = rig_create(&(struct rig_options){0});
+	uint32_t before, ahead, i;
+
+	assert_true(rig_send(rig, "key", 1, 100));
+	rig_run(rig, 1000);
+	before = rig->logs[1].batches;
+	assert_true(before > 0);
+	rig->now_ns += pause_ns;
+	rig_run(rig, 1);
+	rig_fault(rig, RIG_FAULT_SILENCE, 1, 0, 3);
+	for (i = 0; i < 3; i++) {
+		assert_true(rig_send(rig, "key", 1, 100));
+		rig_run(rig, 100);
+	}
+	ahead = rig->logs[1].batches - before;
+	rig_run(rig, 100 * 1000);
+	rig_check_all(rig, 4, 0, 0);
+	rig_destroy(rig);
+	return ahead;
+}
+
+/* A leader may have forgotten a producer that was idle: then a single batch goes ahead, until it is written. */
+static void test_one_leads_after_an_idle_while(void **state)
+{
+	(void)state;
+	assert_int_equal(batches_ahead(0), 3);
+	assert_int_equal(batches_ahead(601 * SL_NS_PER_S), 1);
+}
+
 /* What was sent and never answered is unknown at its deadline; what was never sent has failed. */
 static void test_delivery_timeout(void **state)
 {
@@ -235,6 +267,7 @@ int main(void)
 		cmocka_unit_test(test_lost_answers_and_resets),
 		cmocka_unit_test(test_ack_timeout),
 		cmocka_unit_test(test_ack_timeout_reloaded),
+		cmocka_unit_test(test_one_leads_after_an_idle_while),
 		cmocka_unit_test(test_delivery_timeout),
 		cmocka_unit_test(test_leader_moves),
 		cmocka_unit_test(test_leaderless_then_back),
