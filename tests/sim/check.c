@@ -292,6 +292,9 @@ static void book_check(struct sim *sim, uint32_t index)
 		/* Nor where brokers forgot its producer: a leader that has fallen may have written
 		 * it, and the next one cannot tell (section 6, rule 4). */
 		bool forgotten = sim->faults.counts[FAULT_DAY] && record->outcome == SLUICE_UNKNOWN;
+		/* Nor where nobody may ask what a leader has: an answer of one that was deposed leaves a doubt. */
+		forgotten |= (sim->world.release < 2 || sim->world.read_refused) &&
+			     record->outcome == SLUICE_UNKNOWN;
 
 		if (record->probe && !forgotten && !sim->faults.counts[FAULT_TOPIC_AGAIN] &&
 		    record->outcome > SLUICE_PERSISTED &&
