@@ -37,12 +37,15 @@ struct sl_resolution {
 
 const char *sl_resolution_way_name(enum sl_resolution_way way)
 {
-	return way == SL_RESOLUTION_FULL ? "full" : way == SL_RESOLUTION_UNKNOWN_ONLY ? "unknown-only" : NULL;
+	return way == SL_RESOLUTION_FULL           ? "full"
+	       : way == SL_RESOLUTION_UNKNOWN_ONLY ? "unknown-only"
+						   : NULL;
 }
 
 /* ---- requests: run on the worker ---- */
 
-static int list_offsets_encode(const struct sl_carry *carry, const struct sl_request_head *head, struct sl_wbuf *out)
+static int list_offsets_encode(const struct sl_carry *carry, const struct sl_request_head *head,
+			       struct sl_wbuf *out)
 {
 	const struct sl_resolution *r = carry->context;
 	struct sl_list_offsets_request request = {
@@ -55,7 +58,8 @@ static int list_offsets_encode(const struct sl_carry *carry, const struct sl_req
 	return sl_list_offsets_encode(out, head, &request);
 }
 
-static int describe_encode(const struct sl_carry *carry, const struct sl_request_head *head, struct sl_wbuf *out)
+static int describe_encode(const struct sl_carry *carry, const struct sl_request_head *head,
+			   struct sl_wbuf *out)
 {
 	const struct sl_resolution *r = carry->context;
 
@@ -64,7 +68,8 @@ static int describe_encode(const struct sl_carry *carry, const struct sl_request
 
 /* ---- life ---- */
 
-static struct sl_resolution *add(struct sl_agent *agent, uint32_t worker, uint32_t topic, int32_t partition)
+static struct sl_resolution *add(struct sl_agent *agent, uint32_t worker, uint32_t topic,
+				 int32_t partition)
 {
 	struct sl_resolution *r = calloc(1, sizeof(*r));
 	struct sl_resolution **end = &agent->resolutions.first;
@@ -91,8 +96,8 @@ static void remove_free(struct sl_agent *agent, struct sl_resolution *r)
 	free(r);
 }
 
-static void answer_tell(struct sl_agent *agent, uint32_t worker, uint32_t topic, int32_t partition, enum sl_seen seen,
-			uint64_t at)
+static void answer_tell(struct sl_agent *agent, uint32_t worker, uint32_t topic, int32_t partition,
+			enum sl_seen seen, uint64_t at)
 {
 	struct sl_msg msg = {
 		.kind = SL_MSG_PARTITION_SEEN,
@@ -107,7 +112,8 @@ static void answer_tell(struct sl_agent *agent, uint32_t worker, uint32_t topic,
 static void way_note(struct sl_agent *agent, struct sl_resolution *r)
 {
 	struct sl_topic *topic = &agent->topics.list[r->topic];
-	enum sl_resolution_way way = r->seen == SL_SEEN_NEVER ? SL_RESOLUTION_UNKNOWN_ONLY : SL_RESOLUTION_FULL;
+	enum sl_resolution_way way =
+		r->seen == SL_SEEN_NEVER ? SL_RESOLUTION_UNKNOWN_ONLY : SL_RESOLUTION_FULL;
 
 	if (r->seen == SL_SEEN_AGAIN || topic->resolution == way)
 		return;
@@ -121,8 +127,9 @@ static void end(struct sl_agent *agent, struct sl_resolution *r, enum sl_seen se
 	r->seen = seen;
 	way_note(agent, r);
 	if (!r->probe) {
-		SL_LOG(&agent->log, SL_LOG_INFO, "partition_seen", SL_T("topic", r->name), SL_N("partition", r->partition),
-		       SL_N("seen", seen), SL_N("epoch", r->epoch), SL_N("last_sequence", r->last_seq));
+		SL_LOG(&agent->log, SL_LOG_INFO, "partition_seen", SL_T("topic", r->name),
+		       SL_N("partition", r->partition), SL_N("seen", seen), SL_N("epoch", r->epoch),
+		       SL_N("last_sequence", r->last_seq));
 		answer_tell(agent, r->worker, r->topic, r->partition, seen,
 			    (uint16_t)r->epoch | (uint64_t)r->last_seq << 32);
 	}
@@ -131,7 +138,8 @@ static void end(struct sl_agent *agent, struct sl_resolution *r, enum sl_seen se
 
 /* ---- asking ---- */
 
-/* The broker's index of the leader, in the epoch that is to be proven; negative: metadata has to come first. */
+/* The broker's index of the leader, in the epoch that is to be proven; negative: metadata has to
+ * come first. */
 static int32_t leader_of(const struct sl_agent *agent, struct sl_resolution *r)
 {
 	const struct sl_topic *topic = &agent->topics.list[r->topic];
@@ -167,7 +175,8 @@ static void step_begin(struct sl_agent *agent, struct sl_resolution *r)
 		.context = r,
 		.borrowed = true,
 	};
-	if (sl_agent_tell(agent, r->worker, &(struct sl_msg){.kind = SL_MSG_CARRY, .object = &r->carry}) < 0) {
+	if (sl_agent_tell(agent, r->worker,
+			  &(struct sl_msg){.kind = SL_MSG_CARRY, .object = &r->carry}) < 0) {
 		end(agent, r, SL_SEEN_AGAIN);
 		return;
 	}
@@ -207,7 +216,8 @@ void sl_resolutions_turn(struct sl_agent *agent)
 {
 	struct sl_resolution *r, *next;
 
-	for (r = agent->resolutions.first; r && agent->resolutions.in_flight < IN_FLIGHT_MAX; r = next) {
+	for (r = agent->resolutions.first; r && agent->resolutions.in_flight < IN_FLIGHT_MAX;
+	     r = next) {
 		next = r->next;
 		if (!r->in_flight)
 			step_begin(agent, r);
@@ -237,7 +247,8 @@ static int leads(const struct sl_resolution *r)
 	struct sl_list_offsets_answer answer;
 	int rc = sl_list_offsets_decode(&body, r->carry.version, &answer);
 
-	if (rc == 0 && (answer.partition != r->partition || !sl_slice_equal(answer.topic, sl_slice_of(r->name))))
+	if (rc == 0 && (answer.partition != r->partition ||
+			!sl_slice_equal(answer.topic, sl_slice_of(r->name))))
 		return -EBADMSG;
 	return rc < 0 ? rc : answer.error_code;
 }
@@ -249,14 +260,15 @@ static int described(struct sl_resolution *r)
 	struct sl_producer_state state;
 	int rc = sl_describe_producers_decode(&body, &answer);
 
-	if (rc == 0 && (answer.partition != r->partition || !sl_slice_equal(answer.topic, sl_slice_of(r->name))))
+	if (rc == 0 && (answer.partition != r->partition ||
+			!sl_slice_equal(answer.topic, sl_slice_of(r->name))))
 		return -EBADMSG;
 	if (rc < 0 || answer.error_code != 0)
 		return rc < 0 ? rc : answer.error_code;
 	r->seen = SL_SEEN_NONE;
 	while (sl_producer_state_next(&answer, &state) == 1) {
-		if (state.producer_id != r->producer_id || state.last_sequence < 0 || state.producer_epoch < 0 ||
-		    state.producer_epoch > INT16_MAX)
+		if (state.producer_id != r->producer_id || state.last_sequence < 0 ||
+		    state.producer_epoch < 0 || state.producer_epoch > INT16_MAX)
 			continue;
 		r->seen = SL_SEEN_AT;
 		r->epoch = (int16_t)state.producer_epoch;

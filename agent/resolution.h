@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a partition's leader has of our producer, asked when a batch is in doubt (dataplane/worker/doubt.c). Followers and
- * deposed leaders answer DescribeProducers too, with what they last knew, so only a proven leader's word counts: on one
- * connection ListOffsets with the leader's epoch, DescribeProducers, ListOffsets again. It needs brokers from 2.8 on and
- * READ on the topic, which is tried when a topic becomes known. Thread: control. Sources: KIP-664, KIP-320.
+ * What a partition's leader has of our producer, asked when a batch is in doubt
+ * (dataplane/worker/doubt.c). Followers and deposed leaders answer DescribeProducers too, with what
+ * they last knew, so only a proven leader's word counts: on one connection ListOffsets with the
+ * leader's epoch, DescribeProducers, ListOffsets again. It needs brokers from 2.8 on and READ on
+ * the topic, which is tried when a topic becomes known. Thread: control. Sources: KIP-664, KIP-320.
  */
 #ifndef SL_AGENT_RESOLUTION_H
 #define SL_AGENT_RESOLUTION_H
