@@ -88,9 +88,10 @@ static void listener_rest(struct sl_agent *agent, int error)
 {
 	struct sl_admission *admission = agent->admission;
 
-	if (admission->accept_failures++ == 0)
+	if (!admission->accept_failing)
 		SL_LOG(&agent->log, SL_LOG_ERROR, "accept_failed", SL_T("error", strerror(error)),
 		       SL_N("again_in_ms", ACCEPT_REST_NS / SL_NS_PER_MS));
+	admission->accept_failing = true;
 	sl_control_unwatch(admission->control, admission->listen_fd);
 	admission->listen_again_ns = sl_agent_now_ns(agent) + ACCEPT_REST_NS;
 }
@@ -117,7 +118,7 @@ void sl_admission_accept(struct sl_agent *agent)
 				listener_rest(agent, errno);
 			return;
 		}
-		admission->accept_failures = 0;
+		admission->accept_failing = false;
 		admission->accepted++;
 		sl_agent_client_accept(agent, sock);
 	}

@@ -37,8 +37,8 @@ struct sl_admission {
 		char text[SL_HS_TEXT_BYTES];
 	} refusals[SL_REFUSE_COUNT];
 	uint64_t poisonings[SL_POISON_COUNT]; /* rings, by enum sl_poison */
-	uint64_t listen_again_ns;  /* out of descriptors: the listener rests until then; SL_DEADLINE_NONE: it does not */
-	uint64_t accept_failures;  /* pauses in a row */
+	uint64_t listen_again_ns;  /* the listener rests until then; SL_DEADLINE_NONE: it does not */
+	bool accept_failing;       /* said so, and nobody was accepted since */
 	uint64_t process_check_ns; /* when applications that hung up are looked at again */
 };
 

@@ -47,7 +47,8 @@ static const uint32_t state_takes[SL_CLIENT_STATE_COUNT] = {
 
 const char *sl_agent_client_state_name(enum sl_client_state state)
 {
-	static const char *const names[] = {"free", "new", "greeted", "opening", "open", "closing", "binding"};
+	static const char *const names[] = {"free", "new",     "greeted", "opening",
+					    "open", "closing", "binding"};
 
 	return names[state];
 }

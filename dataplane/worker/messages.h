@@ -62,7 +62,7 @@ enum sl_msg_to_control {
 				       refused as it was, and goes on in pieces; for the log */
 	SL_MSG_PRODUCER_ID_WANTED,  /* numbers are needed and there is no producer id (or its epochs are used up) */
 	SL_MSG_STOPPED,             /* a = 1 when records are left in the arena */
-	SL_MSG_TOPIC_BOUND,         /* a = segment, b = slot: the binding lies in the arena; TOPIC_OK may be answered */
+	SL_MSG_TOPIC_BOUND,         /* a = segment: one more TOPIC_BIND of it lies in the arena */
 };
 
 /* Which connection of a broker. A request has one `acks`; acks=0 answers by closing, so it rides alone. */

@@ -120,10 +120,8 @@ static bool ring_add(struct sl_worker *w, uint32_t segment, uint32_t index)
 	ring_init(ring, object, segment, index, slot);
 	reader_init(ring, object, object->start_pos[index], object->start_seq[index]);
 	/* An agent that died before it consumed anything left both at 0: its ring is a resumed one all the same. */
-	if (object->reset[index] || object->start_seq[index] > 0 || object->start_pos[index] > 0) {
+	if (object->reset[index] || object->start_seq[index] > 0 || object->start_pos[index] > 0)
 		ring_resume(w, ring, object->start_seq[index], object->reset[index]);
-		sl_arena_ring_cursor_store(w->arena, slot, ring->reader.read_pos, ring->reader.next_seq);
-	}
 	ring_begin(w, ring);
 	return true;
 }
@@ -240,7 +238,7 @@ void sl_segment_add(struct sl_worker *w, uint32_t index, struct sl_worker_segmen
 
 void sl_segment_bind(struct sl_worker *w, uint32_t index, uint32_t slot, uint32_t topic)
 {
-	const struct sl_msg bound = {SL_MSG_TOPIC_BOUND, index, slot, 0, NULL};
+	const struct sl_msg bound = {.kind = SL_MSG_TOPIC_BOUND, .a = index};
 	struct segment *segment = &w->segments[index];
 	uint32_t i;
 

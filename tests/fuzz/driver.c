@@ -2,13 +2,12 @@
 /*
  * Runs a fuzz target without libFuzzer, so that every build has a short bounded run of it:
  *
- *	TARGET [-n COUNT] [-s SEED] [--no-sweep] [SEED_FILE...]
+ *	TARGET [-n COUNT] [-s SEED] [SEED_FILE...]
  *
  * Each file is fed as it is, then each of its prefixes, and each with one byte replaced by a
- *telling one; then COUNT inputs that are mutations of the files or random bytes. The same seed
- *gives the same inputs. Inputs lie in memory of their exact size, for the sanitizers.
+ * telling one; then COUNT inputs that are mutations of the files or random bytes. The same seed
+ * gives the same inputs. Inputs lie in memory of their exact size, for the sanitizers.
  */
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,7 +148,6 @@ int main(int argc, char **argv)
 	static struct driver d = {.random = 1};
 	static struct input in;
 	unsigned long i, count = 100000, seed = 1, fed = 0;
-	bool swept = true;
 	int arg;
 
 	for (arg = 1; arg < argc; arg++) {
@@ -157,15 +155,13 @@ int main(int argc, char **argv)
 			count = strtoul(argv[++arg], NULL, 10);
 		else if (strcmp(argv[arg], "-s") == 0 && arg + 1 < argc)
 			seed = strtoul(argv[++arg], NULL, 10);
-		else if (strcmp(argv[arg], "--no-sweep") == 0)
-			swept = false;
 		else
 			file_load(&d, argv[arg]);
 	}
 	d.random = seed * 0x9e3779b97f4a7c15ULL + 1;
 	for (i = 0; i < d.file_count; i++)
 		feed(&d.files[i]);
-	for (i = 0; swept && i < d.file_count; i++)
+	for (i = 0; i < d.file_count; i++)
 		fed += sweep(&d.files[i]);
 	for (i = 0; i < count; i++) {
 		input_make(&d, &in);

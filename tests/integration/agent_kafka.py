@@ -183,19 +183,6 @@ def mirror(place, kafka):
 
 # ---- brokers that fall ----
 
-# Gives a file's lines on, so many a second: a kill needs a middle to fall into.
-PACED = """
-import sys, time
-begin, rate = time.monotonic(), int(sys.argv[2])
-with open(sys.argv[1], "rb") as lines:
-    for number, line in enumerate(lines):
-        sys.stdout.buffer.write(line)
-        if number % 1000 == 0:
-            sys.stdout.flush()
-            time.sleep(max(0, begin + number / rate - time.monotonic()))
-"""
-
-
 def under_fault(place, kafka, topic, fault, **settings):
     """A steady stream through a fault: everything persisted, once, in order, in its partition."""
     kafka.topic(topic, PARTITIONS, "min.insync.replicas=2")
@@ -230,8 +217,7 @@ def leader_killed_in_bulk(place, kafka):
     bulk = Bulk(place, kafka.class_path, count, PARTITIONS)
     agent = Agent(place, kafka.bootstrap, {"request.timeout.ms": 3000}).start()
     begin = time.monotonic()
-    source = subprocess.Popen(["python3", "-c", PACED, str(bulk.input), str(count // 10)], stdout=subprocess.PIPE)
-    producer = agent.feed("bulk-killed", "-J", stdin=source.stdout)
+    producer = bulk.feed(agent, "bulk-killed", rate=count // 10)
     until("half are written", lambda: agent.ledger()["persisted"] >= count // 2, 60)
     victim = kafka.leader("bulk-killed", 0)
     kafka.call("kill", victim)
@@ -239,7 +225,6 @@ def leader_killed_in_bulk(place, kafka):
     check("the kill fell into the middle", killed_at < count * 9 // 10, f"{killed_at} of {count} were written")
     kafka.call("restart", victim)
     all_persisted(agent.outcome(producer, 120), count)
-    expect("the source's end", 0, source.wait())
     seconds = time.monotonic() - begin
     resent = agent.counter("batches_resent")
     agent.stop()
@@ -359,8 +344,7 @@ def reload_under_traffic(place, kafka):
 
 
 CASES = [partition_tool, keyed_records, codecs_and_acks, codecs_and_acks_in_bulk, mirror, unknown_topic, too_large,
-         poison, reload_under_traffic, leader_paused, leader_killed, leader_killed_in_bulk,
-         rolling_restart]
+         poison, reload_under_traffic, leader_paused, leader_killed, leader_killed_in_bulk, rolling_restart]
 
 
 def main():

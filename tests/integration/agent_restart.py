@@ -137,17 +137,20 @@ def crash_loop(place, cluster, _options):
 
 
 def damaged(place, cluster, _options):
-    """An arena whose header is damaged is put aside, and the agent starts with a new one."""
+    """An arena whose header is damaged is put aside, and the agent starts with a new one. A second one takes another name."""
     agent = Agent(place, cluster.bootstrap).start()
     agent.signal(signal.SIGKILL)
     agent.wait()
     arena = agent.folder / "run/private/arena-0"
-    with open(arena, "r+b") as file:
-        file.seek(70)
-        file.write(b"\xee\xee")
-    agent.start()
-    check("it is put aside", (agent.folder / "run/private/arena-0.bad").exists())
-    agent.stop()
+    for name in ("arena-0.bad", "arena-0.bad.2"):
+        with open(arena, "r+b") as file:
+            file.seek(70)
+            file.write(b"\xee\xee")
+        agent.start()
+        check(f"it is put aside as {name}", arena.with_name(name).exists())
+        agent.signal(signal.SIGKILL)
+        agent.wait()
+    check("the first one is still there", arena.with_name("arena-0.bad").exists())
 
 
 def other_layout(place, cluster, _options):

@@ -4,11 +4,23 @@ import base64
 import contextlib
 import random
 import subprocess
+import sys
 
 from sluice import HERE, Failed, check, expect, java_partitions
 
 KEYS = 5000
 TIMESTAMP_MS = 1_600_000_000_000
+# Gives a file's lines on, so many a second.
+PACED = """
+import sys, time
+begin, rate = time.monotonic(), int(sys.argv[2])
+with open(sys.argv[1], "rb") as lines:
+    for number, line in enumerate(lines):
+        sys.stdout.buffer.write(line)
+        if number % 1000 == 0:
+            sys.stdout.flush()
+            time.sleep(max(0, begin + number / rate - time.monotonic()))
+"""
 
 
 def _base64(data):
@@ -62,10 +74,14 @@ class Bulk:
                                                                 _hex(value), header_seen))
                 offsets[partition] += 1
 
-    def feed(self, agent, topic):
-        """A `sluice produce` of it all that is still running; finish it with Agent.outcome."""
-        with open(self.input, "rb") as source:
-            return agent.feed(topic, "-J", stdin=source)
+    def feed(self, agent, topic, rate=None):
+        """A `sluice produce` of it all, `rate` a second, that is still running; finish it with Agent.outcome."""
+        if rate is None:
+            with open(self.input, "rb") as source:
+                return agent.feed(topic, "-J", stdin=source)
+        paced = self.place.spawn([sys.executable, "-c", PACED, self.input, str(rate)], stdout=subprocess.PIPE)
+        with paced.stdout:
+            return agent.feed(topic, "-J", stdin=paced.stdout)
 
     def expect_in(self, kafka, *topics):
         """Each topic holds exactly this, by the Java consumer: line against line while it reads."""

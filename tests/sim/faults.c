@@ -8,8 +8,10 @@
 #include "tests/sim/order.h"
 #include "tests/sim/sim.h"
 
-static const char *const names[] = {
+/* A day and an hour: longer than producer.id.expiration.ms. */
 #define DAY_NS (UINT64_C(25) * 3600 * SL_NS_PER_S)
+
+static const char *const names[] = {
 #define X(name, unknown, fails) #name,
 	FAULT_LIST(X)
 #undef X
