@@ -60,14 +60,21 @@ class Applications:
     def _claimed(self, pid):
         return sum(one.claimed for one in journals.read_all(self.run.journals) if one.pid == pid)
 
+    def _never_admitted(self, one, code):
+        """No agent answered when it opened: it has sent nothing."""
+        if code != EXIT_NO_AGENT or self._claimed(one.child.pid) > 0:
+            return False
+        self.run.count("not_admitted")
+        return True
+
     def tend(self):
         """An application ends by itself when it has sent all it had; one that was never admitted tries again."""
         with self.lock:
             for one in [one for one in self.living if one.child.poll() is not None]:
                 code = one.reap()
                 self.living.remove(one)
-                if code == EXIT_NO_AGENT and self._claimed(one.child.pid) == 0:
-                    self.run.count("not_admitted")
+                if self._never_admitted(one, code):
+                    pass
                 elif one.rate or not self.run.ends_well(one.topic, code):
                     raise Failed(f"an application on {one.topic} ended by itself with {code}: {one.words()}")
                 else:
@@ -119,7 +126,7 @@ class Applications:
             one.child.send_signal(signal.SIGINT)
             self.start(one.topic, one.rate, one.forks)
         code = one.reap()
-        if not self.run.ends_well(one.topic, code):
+        if not self._never_admitted(one, code) and not self.run.ends_well(one.topic, code):
             raise Failed(f"an application on {one.topic} left with {code}: {one.words()}")
         self.run.count("app_ends")
 
@@ -132,8 +139,6 @@ class Applications:
             begin = time.monotonic()
             for one in self.living:
                 code = one.reap(max(1, END_S - (time.monotonic() - begin)))
-                if code == EXIT_NO_AGENT and self._claimed(one.child.pid) == 0:
-                    continue
-                if not self.run.ends_well(one.topic, code):
+                if not self._never_admitted(one, code) and not self.run.ends_well(one.topic, code):
                     raise Failed(f"an application on {one.topic} ended with {code}: {one.words()}")
             self.living = []
