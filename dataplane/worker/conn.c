@@ -172,6 +172,7 @@ static void ready(struct sl_worker *w, struct conn *c)
 	c->state = CONN_READY;
 	c->made++;
 	c->versions_fallback = false;
+	c->versions_stale = false;
 	STAT_ADD(w->stats.connects, 1);
 	sl_worker_tell(w, &msg);
 }
@@ -256,6 +257,8 @@ static int frame_done(struct sl_worker *w, struct conn *c, const uint8_t *data, 
 	if (rc < 0)
 		return rc;
 	oldest_done(w, c);
+	if (c->versions_stale && c->state == CONN_READY)
+		sl_conn_fail(w, c, 0);
 	return kind == REQUEST_VERSIONS ? versions_answered(w, c, &body, version) : 0;
 }
 

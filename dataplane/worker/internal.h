@@ -192,6 +192,7 @@ struct conn {
 	struct sl_api_versions versions;
 	int16_t produce_version, produce_version_id; /* with topic names; with topic ids, or -1 */
 	bool versions_fallback; /* v3 was refused: v0 */
+	bool versions_stale; /* a version that was offered is refused: asked again on a new connection */
 	uint32_t made; /* counts the times it was ready */
 	int close_error;
 	int32_t correlation_next;

@@ -214,6 +214,8 @@ int sl_produce_answered(struct sl_worker *w, struct request *r, const struct sl_
 	while (sl_produce_response_next(&reader, &result) == 1) {
 		uint32_t batch = batch_find(w, r, &result, &hint);
 
+		if (sl_kafka_error_action(result.error_code) == SL_ACTION_RENEGOTIATE)
+			w->conns[r->conn].versions_stale = true;
 		if (batch != NONE)
 			result_apply(w, batch, &result);
 	}
