@@ -189,6 +189,19 @@ void broker_stop(struct sim *sim, uint32_t broker, uint64_t back_ns)
 	box_reach(sim, broker);
 }
 
+void broker_flush(struct sim *sim, uint32_t broker)
+{
+	struct cluster *cluster = &sim->cluster;
+
+	cluster->brokers[broker].clean = true;
+	for (uint32_t t = 0; t < cluster->topic_count; t++)
+		for (uint32_t i = 0; i < cluster->topics[t].part_count; i++) {
+			struct replica *replica = &cluster->topics[t].parts[i].at[broker];
+
+			replica->kept_start = replica->start_offset;
+		}
+}
+
 static void broker_start(struct sim *sim, uint32_t broker)
 {
 	struct cluster *cluster = &sim->cluster;
@@ -200,13 +213,14 @@ static void broker_start(struct sim *sim, uint32_t broker)
 			struct part *part = &cluster->topics[t].parts[i];
 			struct replica *replica = &part->at[broker];
 
-			log_reload(sim, replica);
+			log_reload(sim, replica, cluster->brokers[broker].clean);
 			replica->fetch_epoch = -1;
 			/* It asks the controller before it serves. */
 			replica->leader = part->leader;
 			replica->epoch = part->epoch;
 			replica->isr = part->isr;
 		}
+	cluster->brokers[broker].clean = false;
 	box_reach(sim, broker);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "dataplane/wire/error_code.h"
+#include "dataplane/wire/list_offsets.h"
 #include "tests/sim/sim.h"
 
 enum { RELEASES = 6, ANSWER_BYTES = 64 * 1024 };
@@ -194,9 +195,9 @@ static void list_offsets_part(struct sim *sim, uint32_t broker, struct sl_rbuf *
 	int32_t epoch = version >= 4 ? sl_get_i32(r) : -1;
 	const struct replica *replica;
 	int16_t error = 0;
-	int64_t offset = -1;
+	int64_t offset = -1, which = sl_get_i64(r);
+	int32_t led = -1;
 
-	sl_get_i64(r);
 	sl_skip_tags(r, version >= 6);
 	if (!topic || (uint32_t)index >= topic->part_count) {
 		error = SL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
@@ -208,15 +209,19 @@ static void list_offsets_part(struct sim *sim, uint32_t broker, struct sl_rbuf *
 			error = SL_KAFKA_UNKNOWN_LEADER_EPOCH;
 		else if (replica->leader != (int32_t)broker)
 			error = SL_KAFKA_NOT_LEADER_OR_FOLLOWER;
+		else if (which == SL_OFFSET_EARLIEST)
+			offset = replica->start_offset;
 		else
 			offset = replica->high_watermark;
+		if (error == 0)
+			led = replica->epoch;
 	}
 	sl_put_i32(w, index);
 	sl_put_i16(w, error);
 	sl_put_i64(w, -1);
 	sl_put_i64(w, offset);
 	if (version >= 4)
-		sl_put_i32(w, epoch);
+		sl_put_i32(w, led);
 	sl_put_tags(w, version >= 6);
 }
 

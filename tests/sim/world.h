@@ -27,7 +27,8 @@ struct sim_topic_spec {
 	uint32_t codec; /* enum sl_codec_id */
 	uint32_t linger_ms;
 	uint32_t batch_bytes;
-	uint32_t message_bytes_max; /* of the broker; 0: none */
+	uint32_t message_bytes_max;          /* of the broker; 0: none */
+	int64_t before_ms_max, after_ms_max; /* of timestamps, from the broker's clock; 0: any */
 };
 
 struct sim_app_spec {
