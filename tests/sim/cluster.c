@@ -193,13 +193,9 @@ void broker_flush(struct sim *sim, uint32_t broker)
 {
 	struct cluster *cluster = &sim->cluster;
 
-	cluster->brokers[broker].clean = true;
 	for (uint32_t t = 0; t < cluster->topic_count; t++)
-		for (uint32_t i = 0; i < cluster->topics[t].part_count; i++) {
-			struct replica *replica = &cluster->topics[t].parts[i].at[broker];
-
-			replica->kept_start = replica->start_offset;
-		}
+		for (uint32_t i = 0; i < cluster->topics[t].part_count; i++)
+			log_keep(&cluster->topics[t].parts[i].at[broker]);
 }
 
 static void broker_start(struct sim *sim, uint32_t broker)
@@ -213,14 +209,13 @@ static void broker_start(struct sim *sim, uint32_t broker)
 			struct part *part = &cluster->topics[t].parts[i];
 			struct replica *replica = &part->at[broker];
 
-			log_reload(sim, replica, cluster->brokers[broker].clean);
+			log_reload(sim, replica);
 			replica->fetch_epoch = -1;
 			/* It asks the controller before it serves. */
 			replica->leader = part->leader;
 			replica->epoch = part->epoch;
 			replica->isr = part->isr;
 		}
-	cluster->brokers[broker].clean = false;
 	box_reach(sim, broker);
 }
 

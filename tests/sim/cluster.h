@@ -68,6 +68,7 @@ struct replica {
 	/* What DeleteRecords left; kept_start is what a disk has of it, which a clean stop writes.
 	 */
 	int64_t start_offset, kept_start;
+	bool kept; /* its broker is down, but stopped in order */
 	struct model_producer producers[MODEL_PRODUCERS_MAX];
 	/* What this broker believes of the partition. */
 	int32_t leader, epoch;
@@ -130,7 +131,6 @@ struct broker_conn {
 
 struct broker {
 	bool up;
-	bool clean;       /* down, but in order */
 	bool reachable;   /* new connections get through */
 	uint64_t back_ns; /* when down: until */
 	uint64_t slow_until_ns, paused_until_ns;
@@ -182,7 +182,9 @@ int16_t log_delete(struct replica *replica, int64_t offset);
 /* What a broker that starts knows of its disk: each producer's newest batch, of those that are not
  * too old. After a clean stop it stands there; after a kill it is read from the log, from where the
  * disk says that the log starts. */
-void log_reload(struct sim *sim, struct replica *replica, bool clean);
+void log_reload(struct sim *sim, struct replica *replica);
+/* A clean stop writes where the log begins and what producers did. */
+void log_keep(struct replica *replica);
 /* Takes what the leader has; true when something changed. */
 bool log_follow(struct sim *sim, struct replica *replica, const struct replica *leader);
 /* Checks and notes a batch's records. The index in cluster->batches. */

@@ -33,10 +33,15 @@ int64_t log_append(struct sim *sim, struct replica *replica, uint32_t batch, int
 	return entry.base_offset;
 }
 
-static void state_rebuild(struct sim *sim, struct replica *replica, bool keep_window)
+static void producers_forget(struct replica *replica)
 {
 	for (uint32_t i = 0; i < MODEL_PRODUCERS_MAX; i++)
 		replica->producers[i].id = -1;
+}
+
+static void state_rebuild(struct sim *sim, struct replica *replica, bool keep_window)
+{
+	producers_forget(replica);
 	for (uint32_t i = 0; i < replica->count; i++) {
 		const struct log_entry *entry = &replica->entries[i];
 		const struct model_batch *batch = &sim->cluster.batches[entry->batch];
@@ -72,13 +77,34 @@ static void windows_cut(struct replica *replica)
 	}
 }
 
-void log_reload(struct sim *sim, struct replica *replica, bool clean)
+static void replay(struct sim *sim, struct replica *replica)
+{
+	producers_forget(replica);
+	for (uint32_t i = 0; i < replica->count; i++)
+		producer_note(sim, replica, &sim->cluster.batches[replica->entries[i].batch],
+			      replica->entries[i].base_offset);
+}
+
+void log_keep(struct replica *replica)
+{
+	replica->kept_start = replica->start_offset;
+	replica->kept = true;
+}
+
+/*
+ * After a clean stop from the snapshot that it took, which knows producers whose batches
+ * DeleteRecords took; else from all that still lies in the segments, what is below the log's start
+ * included. A snapshot where the log begins is thrown away.
+ */
+void log_reload(struct sim *sim, struct replica *replica)
 {
 	replica->start_offset = replica->kept_start;
-	if (clean)
-		windows_cut(replica);
-	else
-		state_rebuild(sim, replica, false);
+	if (replica->end_offset == replica->start_offset)
+		producers_forget(replica);
+	else if (!replica->kept)
+		replay(sim, replica);
+	replica->kept = false;
+	windows_cut(replica);
 	producers_expire(sim, replica);
 }
 
