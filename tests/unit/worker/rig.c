@@ -440,6 +440,7 @@ static void doubt(struct rig *rig, const struct sl_msg *msg)
 										      : SL_SEEN_NONE;
 
 	rig->doubts++;
+	rig->doubt_epoch = (int32_t)(uint32_t)(msg->b >> 32);
 	assert_true(rig->retry_count < RIG_PARTITIONS * 8);
 	rig->retries[rig->retry_count++] = (struct sl_msg){
 		.kind = SL_MSG_PARTITION_SEEN,

@@ -113,6 +113,7 @@ struct rig {
 	enum sl_seen seen;
 	bool seen_given;
 	uint32_t doubts;
+	int32_t doubt_epoch; /* of the leader that is to be asked, in the last */
 	int16_t acks;
 	/* Writes what it likes, or resets and closes, in place of the true answer. NULL: the truth. */
 	void (*answer)(struct rig *rig, struct rig_peer *peer, uint8_t *truth, uint32_t bytes);
