@@ -151,10 +151,20 @@ static bool orphans_dead(const struct sl_worker *w, const struct partition *p)
 	return p->orphan_ns == 0 || w->now_ns - p->orphan_ns >= w->options.orphan_ttl_ns;
 }
 
+static void nobody_knows(struct sl_worker *w, struct partition *p)
+{
+	over(p);
+	sl_partition_start_over(w, p);
+}
+
 static void not_written(struct sl_worker *w, struct partition *p, bool continues)
 {
 	uint32_t batch;
 
+	if (w->options.resume_strict) {
+		nobody_knows(w, p);
+		return;
+	}
 	if (!orphans_dead(w, p)) {
 		wait_until(p, p->orphan_ns + w->options.orphan_ttl_ns);
 		return;
@@ -178,12 +188,6 @@ static uint32_t batch_ending_at(const struct sl_worker *w, const struct partitio
 		batch = w->extras[batch].link;
 	}
 	return batch;
-}
-
-static void nobody_knows(struct sl_worker *w, struct partition *p)
-{
-	over(p);
-	sl_partition_start_over(w, p);
 }
 
 /*

@@ -63,7 +63,6 @@ static void sent_insert(struct sl_worker *w, struct partition *p, uint32_t batch
 	p->sent_count++;
 	w->extras[batch].unclean = true; /* its last attempt was not answered, for all we know */
 	w->extras[batch].error = SL_KAFKA_NETWORK_EXCEPTION;
-	p->orphan_ns = w->now_ns;
 }
 
 static void batch_list(struct sl_worker *w, struct partition *p, uint32_t batch)
@@ -177,6 +176,8 @@ static void partition_adopt(struct sl_worker *w, struct partition *p, uint32_t i
 
 	p->topic = index;
 	STAT_ADD(topic->stats.consumed, queued_records(w, p, &batches));
+	if (p->sent_head != NONE)
+		p->orphan_ns = w->now_ns; /* what the dead agent had asked may be executed yet */
 	if (sl_doubt_aged(w, p))
 		sl_doubt_resumed(w, p);
 	if (p->open != NONE) {

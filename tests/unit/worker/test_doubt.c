@@ -299,6 +299,52 @@ static void epoch_of_somebody_else(void **state)
 	rig_destroy(rig);
 }
 
+/* resume: strict. A leader's word that nothing was written is not enough; that something was is still proven. */
+static void strict_sends_nothing_anew(void **state)
+{
+	bool written;
+
+	(void)state;
+	for (written = false;; written = true) {
+		struct rig *rig = rig_create(&(struct rig_options){.partitions = 1, .resume_strict = true});
+
+		send_some(rig, BEFORE);
+		rig_run(rig, 20);
+		doubt_about(rig, written ? RIG_FAULT_LOSE_ANSWER : RIG_FAULT_RESET, SL_KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+		rig_run(rig, 2 * RIG_ORPHAN_MS);
+		rig_check_all(rig, written ? ALL : BEFORE, 0, written ? 0 : LATER);
+		rig_destroy(rig);
+		if (written)
+			break;
+	}
+}
+
+/* What an agent had sent before it was killed may arrive after its successor has begun. */
+static void requests_of_the_dead_may_arrive(void **state)
+{
+	struct rig *rig = warm_rig();
+
+	(void)state;
+	rig_fault(rig, RIG_FAULT_SILENCE, 0, 0, 1);
+	send_some(rig, LATER);
+	rig_run(rig, 20);
+	rig->logs[0].count = BEFORE; /* as if it were still on its way */
+	rig->logs[0].last_seq -= LATER;
+	rig->logs[0].window_count--;
+	rig_die(rig);
+	rig_load(rig);
+	assert_int_equal(rig->loaded.sent, 1);
+	rig->fault_count = 0;
+	rig_fault(rig, RIG_FAULT_ERROR, 0, SL_KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER, 1);
+	rig_resume(rig, true);
+	rig_run(rig, RIG_ORPHAN_MS - 20);
+	rig_reports_read(rig);
+	assert_true(rig->doubts > 0 && rig->outcome_count == BEFORE && rig->logs[0].count == BEFORE);
+	rig_run(rig, 200);
+	rig_check_all(rig, ALL, 0, 0);
+	rig_destroy(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +361,8 @@ int main(void)
 		cmocka_unit_test(old_numbers_are_asked_about),
 		cmocka_unit_test(highest_epoch_is_asked),
 		cmocka_unit_test(epoch_of_somebody_else),
+		cmocka_unit_test(strict_sends_nothing_anew),
+		cmocka_unit_test(requests_of_the_dead_may_arrive),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
