@@ -16,6 +16,8 @@
 #include "dataplane/wire/error_code.h"
 
 #define ASK_AGAIN_NS_MAX (2 * SL_NS_PER_S)
+/* Half of the time after which brokers forget an idle producer (producer.id.expiration.ms, a day unless set). */
+#define NUMBERS_AGE_MS (INT64_C(43200) * 1000)
 #define YOUNG_S 600 /* a producer that a broker forgets (a day, unless it is set lower) has been idle for longer */
 
 static bool any_unclean(const struct sl_worker *w, const struct partition *p)
@@ -28,13 +30,53 @@ static bool any_unclean(const struct sl_worker *w, const struct partition *p)
 	return false;
 }
 
+/* May the broker have forgotten the numbers of what is SENT? It would take any number then, and write twice. */
+static bool numbers_old(const struct sl_worker *w, const struct partition *p)
+{
+	const struct sl_arena_partition *slot = &w->arena->partitions[p->slot];
+	int64_t now_ms = (int64_t)w->env->realtime_ms(w->env->ctx);
+	int64_t last_ms = (int64_t)w->arena->batches[p->sent_head].first_sent_realtime_s * 1000;
+
+	if (slot->last_ack_realtime_ms > last_ms)
+		last_ms = slot->last_ack_realtime_ms;
+	if (slot->last_ack_max_ts >= 0 && now_ms - slot->last_ack_max_ts > NUMBERS_AGE_MS)
+		return true;
+	return now_ms - last_ms > NUMBERS_AGE_MS;
+}
+
+/* What a broker remembers lasts as long as the records' own timestamps say. */
+static bool records_old(const struct sl_worker *w, const struct partition *p)
+{
+	int64_t now_ms = (int64_t)w->env->realtime_ms(w->env->ctx);
+	uint32_t batch;
+
+	for (batch = p->sent_head; batch != NONE; batch = w->extras[batch].link)
+		if (now_ms - w->arena->batches[batch].max_ts > NUMBERS_AGE_MS)
+			return true;
+	return false;
+}
+
+bool sl_doubt_aged(const struct sl_worker *w, const struct partition *p)
+{
+	return p->sent_head != NONE && any_unclean(w, p) &&
+	       sl_batch_life(w->arena, p->sent_head).pid_slot != SL_ARENA_PID_NONE && numbers_old(w, p);
+}
+
+/* The highest epoch that a batch was sent under: a leader of an older one does not know what we did since. */
+static uint32_t epoch_sent(const struct sl_worker *w, const struct partition *p)
+{
+	int32_t sent = (int32_t)w->arena->partitions[p->slot].leader_epoch;
+
+	return (uint32_t)(sent > p->leader_epoch ? sent : p->leader_epoch);
+}
+
 static void ask(struct sl_worker *w, struct partition *p)
 {
 	uint32_t pid_slot = sl_batch_life(w->arena, p->sent_head).pid_slot;
 	struct sl_msg msg = {
 		.kind = SL_MSG_PARTITION_DOUBT,
 		.a = p->topic,
-		.b = (uint32_t)p->index | (uint64_t)(uint32_t)p->leader_epoch << 32,
+		.b = (uint32_t)p->index | (uint64_t)epoch_sent(w, p) << 32,
 		.c = (uint64_t)w->arena->header->pids[pid_slot].producer_id,
 	};
 
@@ -72,6 +114,15 @@ bool sl_doubt_begin(struct sl_worker *w, struct partition *p)
 	return true;
 }
 
+void sl_doubt_resumed(struct sl_worker *w, struct partition *p)
+{
+	p->lost = true;
+	if (sl_partition_idempotent(w, p))
+		wait_until(p, w->now_ns); /* its leader has to be known first */
+	else
+		sl_partition_start_over(w, p);
+}
+
 /* Answers after which the same batch is sent once more in any case. */
 static bool sent_again(enum sl_error_action action)
 {
@@ -100,10 +151,20 @@ static bool orphans_dead(const struct sl_worker *w, const struct partition *p)
 	return p->orphan_ns == 0 || w->now_ns - p->orphan_ns >= w->options.orphan_ttl_ns;
 }
 
+static void nobody_knows(struct sl_worker *w, struct partition *p)
+{
+	over(p);
+	sl_partition_start_over(w, p);
+}
+
 static void not_written(struct sl_worker *w, struct partition *p, bool continues)
 {
 	uint32_t batch;
 
+	if (w->options.resume_strict) {
+		nobody_knows(w, p);
+		return;
+	}
 	if (!orphans_dead(w, p)) {
 		wait_until(p, p->orphan_ns + w->options.orphan_ttl_ns);
 		return;
@@ -129,10 +190,18 @@ static uint32_t batch_ending_at(const struct sl_worker *w, const struct partitio
 	return batch;
 }
 
-static void nobody_knows(struct sl_worker *w, struct partition *p)
+/*
+ * Somebody else numbers under our producer id (an arena that was copied). Ours go on beyond its epoch: with the same epoch
+ * the leader would take them for duplicates of the other's.
+ */
+static void fenced(struct sl_worker *w, struct partition *p, int16_t epoch)
 {
-	over(p);
-	sl_partition_start_over(w, p);
+	_Atomic uint64_t *seq = &w->arena->partitions[p->slot].seq;
+
+	nobody_knows(w, p);
+	while (sl_partition_seq_unpack(atomic_load_explicit(seq, memory_order_relaxed)).epoch <= epoch)
+		if (sl_partition_epoch_bump(w->arena, p->slot) < 0)
+			return;
 }
 
 /* The leader has nothing under this epoch: so it is if nothing was ever there, and it cannot have been forgotten. */
@@ -142,7 +211,7 @@ static void nothing_seen(struct sl_worker *w, struct partition *p)
 	uint64_t now_s = w->env->realtime_ms(w->env->ctx) / 1000;
 	uint32_t first_s = w->arena->batches[head].first_sent_realtime_s;
 
-	if (sl_batch_life(w->arena, head).base_seq == 0 && now_s < (uint64_t)first_s + YOUNG_S)
+	if (sl_batch_life(w->arena, head).base_seq == 0 && now_s < (uint64_t)first_s + YOUNG_S && !records_old(w, p))
 		not_written(w, p, true);
 	else
 		nobody_knows(w, p);
@@ -172,7 +241,9 @@ void sl_doubt_seen(struct sl_worker *w, struct partition *p, enum sl_seen seen, 
 	ours = (int16_t)sl_batch_life(w->arena, p->sent_head).epoch;
 	if (seen == SL_SEEN_AGAIN)
 		ask_later(w, p);
-	else if (seen == SL_SEEN_NEVER || (seen == SL_SEEN_AT && epoch > ours))
+	else if (seen == SL_SEEN_AT && epoch > ours)
+		fenced(w, p, epoch);
+	else if (seen == SL_SEEN_NEVER)
 		nobody_knows(w, p);
 	else if (seen == SL_SEEN_NONE || epoch < ours)
 		nothing_seen(w, p);
@@ -202,6 +273,6 @@ void sl_doubt_gone(struct partition *p, uint32_t batch)
 
 void sl_doubt_scan(struct sl_worker *w, struct partition *p)
 {
-	if (p->doubt == DOUBT_WAITS && p->in_flight == 0 && p->doubt_due_ns <= w->now_ns)
+	if (p->doubt == DOUBT_WAITS && p->in_flight == 0 && p->broker != NONE && p->doubt_due_ns <= w->now_ns)
 		ask(w, p);
 }

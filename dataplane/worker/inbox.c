@@ -125,8 +125,10 @@ static void topic_routes(struct sl_worker *w, uint32_t index, struct sl_topic_ro
 	for (i = 0; i < count && i < routes->partition_count; i++) {
 		struct partition *p = &w->partitions[topic->tables->partitions[i]];
 
-		if (recreated)
+		if (recreated) {
 			p->leader_epoch = -1;
+			sl_arena_partition_leader_store(w->arena, p->slot, 0);
+		}
 		leader_set(w, p, &routes->partitions[i]);
 		topic->tables->available[i] = p->broker != NONE && !p->held;
 		sl_partition_update(w, p);

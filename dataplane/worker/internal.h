@@ -378,6 +378,10 @@ void sl_limits_scan(struct sl_worker *w);
  * in flight. refused: true when that batch's refusal says nothing of the attempts before, and its partition is in doubt now.
  */
 bool sl_doubt_begin(struct sl_worker *w, struct partition *p);
+/* Something is in doubt that the leader may have forgotten since: to send it again could write it twice. */
+bool sl_doubt_aged(const struct sl_worker *w, const struct partition *p);
+/* The same, found at load: nothing is sent before the leader was asked. */
+void sl_doubt_resumed(struct sl_worker *w, struct partition *p);
 bool sl_doubt_refused(struct sl_worker *w, struct partition *p, uint32_t batch, int16_t error);
 void sl_doubt_seen(struct sl_worker *w, struct partition *p, enum sl_seen seen, int16_t epoch, uint32_t last_seq);
 void sl_doubt_moved(struct sl_worker *w, struct partition *p);

@@ -348,7 +348,11 @@ void sl_partition_start_over(struct sl_worker *w, struct partition *p)
  */
 void sl_partition_recover(struct sl_worker *w, struct partition *p)
 {
-	if ((p->gap_seq < 0 && !p->lost) || p->in_flight > 0 || p->doubt)
+	if (p->in_flight > 0 || p->doubt)
+		return;
+	if (sl_doubt_aged(w, p))
+		p->lost = true;
+	if (p->gap_seq < 0 && !p->lost)
 		return;
 	if (!p->lost && p->sent_head != NONE &&
 	    sl_sequence_before(sl_batch_life(w->arena, p->sent_head).base_seq, (uint32_t)p->gap_seq))
@@ -398,6 +402,7 @@ void sl_partitions_scan(struct sl_worker *w)
 		struct partition *p = &w->partitions[w->active[i]];
 
 		expire(w, p);
+		sl_partition_recover(w, p);
 		sl_doubt_scan(w, p);
 		sl_partition_update(w, p);
 	}

@@ -98,6 +98,7 @@ static void worker_create(struct rig *rig)
 		.request_timeout_ns = 30 * SL_NS_PER_S,
 		.connect_timeout_ns = 10 * SL_NS_PER_S,
 		.orphan_ttl_ns = RIG_ORPHAN_MS * SL_NS_PER_MS,
+		.resume_strict = rig->resume_strict,
 		.client_id = "rig",
 	};
 	struct sl_sim_options sim = {
@@ -198,6 +199,7 @@ struct rig *rig_create(const struct rig_options *o)
 	rig->random = 42;
 	rig->produce_version_max = o->produce_version_max ? o->produce_version_max : 13;
 	rig->small = o->small;
+	rig->resume_strict = o->resume_strict;
 	books_make(rig);
 	worker_make(rig, o);
 	for (i = 0; i < RIG_PARTITIONS; i++) {
@@ -440,6 +442,7 @@ static void doubt(struct rig *rig, const struct sl_msg *msg)
 										      : SL_SEEN_NONE;
 
 	rig->doubts++;
+	rig->doubt_epoch = (int32_t)(uint32_t)(msg->b >> 32);
 	assert_true(rig->retry_count < RIG_PARTITIONS * 8);
 	rig->retries[rig->retry_count++] = (struct sl_msg){
 		.kind = SL_MSG_PARTITION_SEEN,

@@ -112,7 +112,9 @@ struct rig {
 	/* PARTITION_DOUBT is answered by what the log says, a millisecond later; or by this. */
 	enum sl_seen seen;
 	bool seen_given;
+	bool resume_strict;
 	uint32_t doubts;
+	int32_t doubt_epoch; /* of the leader that is to be asked, in the last */
 	int16_t acks;
 	/* Writes what it likes, or resets and closes, in place of the true answer. NULL: the truth. */
 	void (*answer)(struct rig *rig, struct rig_peer *peer, uint8_t *truth, uint32_t bytes);
@@ -132,6 +134,7 @@ struct rig_options {
 	 * given up after a second or two. settings has to fit: batches of 4 KiB, requests of 16 KiB. */
 	bool small;
 	int16_t produce_version_max; /* 13 */
+	bool resume_strict;
 };
 
 struct sl_topic_settings rig_settings(void);

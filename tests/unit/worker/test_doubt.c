@@ -226,6 +226,125 @@ static void next_leader_is_asked_anew(void **state)
 	rig_destroy(rig);
 }
 
+/* An agent that was away for half the time in which brokers forget asks before it sends: what is there is proven. */
+static void old_numbers_are_asked_about(void **state)
+{
+	bool forgotten;
+
+	(void)state;
+	for (forgotten = false;; forgotten = true) {
+		struct rig *rig = warm_rig();
+
+		rig_fault(rig, RIG_FAULT_SILENCE, 0, 0, 1);
+		send_some(rig, LATER);
+		rig_run(rig, 20);
+		assert_int_equal(rig->logs[0].count, ALL);
+		rig_die(rig);
+		rig->now_ns += UINT64_C(13) * 3600 * SL_NS_PER_S;
+		if (forgotten)
+			rig->logs[0].producer_id = -1;
+		rig_load(rig);
+		rig_resume(rig, true);
+		rig_run(rig, 500);
+		rig_check_all(rig, forgotten ? BEFORE : ALL, 0, forgotten ? LATER : 0);
+		assert_true(rig->logs[0].count == ALL && rig->doubts == 1);
+		send_some(rig, LATER);
+		rig_run(rig, 100);
+		rig_check_all(rig, forgotten ? ALL : ALL + LATER, 0, forgotten ? LATER : 0);
+		rig_destroy(rig);
+		if (forgotten)
+			break;
+	}
+}
+
+/* Metadata of a broker that is behind, after a restart: a leader of an older epoch than we sent under is not asked. */
+static void highest_epoch_is_asked(void **state)
+{
+	struct rig *rig = rig_create(&(struct rig_options){.partitions = 1});
+
+	(void)state;
+	rig_routes(rig, 0, 0, 1, 5);
+	send_some(rig, BEFORE);
+	rig_run(rig, 20);
+	rig_fault(rig, RIG_FAULT_SILENCE, 0, 0, 1);
+	send_some(rig, LATER);
+	rig_run(rig, 20);
+	rig_die(rig);
+	rig_load(rig);
+	rig_fault(rig, RIG_FAULT_ERROR, 0, SL_KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER, 1);
+	rig_resume(rig, true); /* its routes are of epoch 0 */
+	rig_run(rig, 500);
+	assert_true(rig->doubts > 0 && rig->doubt_epoch == 5);
+	rig_check_all(rig, ALL, 0, 0);
+	rig_destroy(rig);
+}
+
+/* Under an epoch that somebody else has used, our first sequence would pass for his: ours go beyond it. */
+static void epoch_of_somebody_else(void **state)
+{
+	struct rig *rig = warm_rig();
+
+	(void)state;
+	rig_fault(rig, RIG_FAULT_RESET, 0, 0, 1);
+	send_some(rig, LATER);
+	rig->logs[0].epoch = 3;
+	rig->logs[0].window[0].first = 0;
+	rig->logs[0].window[0].last = LATER - 1;
+	rig_run(rig, 500);
+	rig_check_all(rig, BEFORE, 0, LATER);
+	send_some(rig, LATER);
+	rig_run(rig, 500);
+	rig_check_all(rig, ALL, 0, LATER);
+	assert_int_equal(rig->logs[0].epoch, 4);
+	rig_destroy(rig);
+}
+
+/* resume: strict. A leader's word that nothing was written is not enough; that something was is still proven. */
+static void strict_sends_nothing_anew(void **state)
+{
+	bool written;
+
+	(void)state;
+	for (written = false;; written = true) {
+		struct rig *rig = rig_create(&(struct rig_options){.partitions = 1, .resume_strict = true});
+
+		send_some(rig, BEFORE);
+		rig_run(rig, 20);
+		doubt_about(rig, written ? RIG_FAULT_LOSE_ANSWER : RIG_FAULT_RESET, SL_KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+		rig_run(rig, 2 * RIG_ORPHAN_MS);
+		rig_check_all(rig, written ? ALL : BEFORE, 0, written ? 0 : LATER);
+		rig_destroy(rig);
+		if (written)
+			break;
+	}
+}
+
+/* What an agent had sent before it was killed may arrive after its successor has begun. */
+static void requests_of_the_dead_may_arrive(void **state)
+{
+	struct rig *rig = warm_rig();
+
+	(void)state;
+	rig_fault(rig, RIG_FAULT_SILENCE, 0, 0, 1);
+	send_some(rig, LATER);
+	rig_run(rig, 20);
+	rig->logs[0].count = BEFORE; /* as if it were still on its way */
+	rig->logs[0].last_seq -= LATER;
+	rig->logs[0].window_count--;
+	rig_die(rig);
+	rig_load(rig);
+	assert_int_equal(rig->loaded.sent, 1);
+	rig->fault_count = 0;
+	rig_fault(rig, RIG_FAULT_ERROR, 0, SL_KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER, 1);
+	rig_resume(rig, true);
+	rig_run(rig, RIG_ORPHAN_MS - 20);
+	rig_reports_read(rig);
+	assert_true(rig->doubts > 0 && rig->outcome_count == BEFORE && rig->logs[0].count == BEFORE);
+	rig_run(rig, 200);
+	rig_check_all(rig, ALL, 0, 0);
+	rig_destroy(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +358,11 @@ int main(void)
 		cmocka_unit_test(strange_sequence_is_unknown),
 		cmocka_unit_test(asked_until_the_deadline),
 		cmocka_unit_test(next_leader_is_asked_anew),
+		cmocka_unit_test(old_numbers_are_asked_about),
+		cmocka_unit_test(highest_epoch_is_asked),
+		cmocka_unit_test(epoch_of_somebody_else),
+		cmocka_unit_test(strict_sends_nothing_anew),
+		cmocka_unit_test(requests_of_the_dead_may_arrive),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
