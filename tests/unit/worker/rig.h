@@ -108,6 +108,7 @@ struct rig {
 	struct sl_msg retries[RIG_PARTITIONS * 8]; /* a PARTITION_TROUBLE is answered a millisecond later */
 	uint32_t retry_count;
 	bool retry_held; /* or not at all */
+	bool reborn;     /* a later agent has taken the arena over */
 	int16_t acks;
 	/* Writes what it likes, or resets and closes, in place of the true answer. NULL: the truth. */
 	void (*answer)(struct rig *rig, struct rig_peer *peer, uint8_t *truth, uint32_t bytes);
