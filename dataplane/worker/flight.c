@@ -34,10 +34,10 @@ void sl_flight_note(struct sl_worker *w, const struct sl_flight_event *event)
 	sl_flight_put(&w->flight, &stamped);
 }
 
-/* A broker's index as the reader of an event sees it. */
-static uint64_t broker_word(uint32_t broker)
+/* The broker's node, since its index may mean another one by the time that somebody reads. */
+static uint64_t node_word(const struct sl_worker *w, uint32_t broker)
 {
-	return (uint64_t)(broker == NONE ? (int64_t)SL_FLIGHT_BROKER_NONE : (int64_t)broker);
+	return (uint64_t)(int64_t)(broker == NONE ? SL_FLIGHT_NODE_NONE : w->brokers[broker].node);
 }
 
 /* The first leader of a partition is no news. */
@@ -51,8 +51,8 @@ void sl_flight_leader(struct sl_worker *w, struct partition *p, uint32_t before)
 	sl_flight_note(w, &(struct sl_flight_event){.kind = SL_FLIGHT_LEADER,
 						    .a = p->topic,
 						    .b = p->index,
-						    .c = broker_word(before),
-						    .d = broker_word(p->broker),
+						    .c = node_word(w, before),
+						    .d = node_word(w, p->broker),
 						    .e = (uint64_t)(int64_t)p->leader_epoch});
 }
 
@@ -65,7 +65,7 @@ void sl_flight_refused(struct sl_worker *w, const struct partition *p, uint32_t 
 						    .a = p->topic,
 						    .b = p->index,
 						    .code = error,
-						    .c = broker_word(p->broker),
+						    .c = node_word(w, p->broker),
 						    .d = sl_batch_records(w->arena, batch),
 						    .e = life.base_seq,
 						    .f = life.epoch});
@@ -100,8 +100,8 @@ void sl_flight_epoch(struct sl_worker *w, const struct partition *p)
 void sl_flight_throttled(struct sl_worker *w, const struct conn *c, int32_t throttle_ms)
 {
 	sl_flight_note(w, &(struct sl_flight_event){.kind = SL_FLIGHT_THROTTLED,
-						    .a = c->broker,
 						    .b = (int32_t)c->class,
+						    .c = node_word(w, c->broker),
 						    .d = (uint64_t)throttle_ms});
 }
 
@@ -117,7 +117,7 @@ static void unknown_put(struct sl_worker *w, const struct partition *p, uint32_t
 		.code = error,
 		.c = (uint64_t)INT64_C(-1),
 		.d = (uint64_t)sl_batch_records(w->arena, batch) << 32,
-		.f = broker_word(p->broker),
+		.f = node_word(w, p->broker),
 	};
 
 	if (life.pid_slot < SL_ARENA_PIDS) {

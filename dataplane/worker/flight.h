@@ -15,7 +15,7 @@ struct sl_worker;
 enum {
 	SL_FLIGHT_EVENTS = 1024,  /* of a worker that are kept */
 	SL_FLIGHT_UNKNOWNS = 256, /* batches of a worker that are kept */
-	SL_FLIGHT_BROKER_NONE = -1,
+	SL_FLIGHT_NODE_NONE = -1,
 };
 
 /*
@@ -23,18 +23,19 @@ enum {
  * one that the arena held and that nobody has named yet.
  */
 enum sl_flight_kind {
-	SL_FLIGHT_LEADER = 1, /* the leader moved: c = broker before, d = broker now (int64, -1
-				 none), e = leader epoch */
-	SL_FLIGHT_REFUSED,    /* a batch: code; c = broker, d = records, e = base sequence, f =
-				 producer epoch */
-	SL_FLIGHT_MENDED,     /* a batch was written after trouble: d = attempts that had failed */
-	SL_FLIGHT_EPOCH, /* the producer epoch was bumped: d = why (enum sl_flight_why), code, e =
-			    epoch now */
-	SL_FLIGHT_THROTTLED, /* by a broker: a = broker, b = class of the connection, d =
-				milliseconds */
-	SL_FLIGHT_FAILED,    /* a batch, for good: code; d = records */
-	SL_FLIGHT_UNKNOWN,   /* a batch: code; d = records */
-	SL_FLIGHT_STOPPED,   /* d = records that stay queued */
+	/* The leader moved: c = node before, d = node now (int64; -1 none), e = leader epoch. */
+	SL_FLIGHT_LEADER = 1,
+	/* A batch: code; c = node, d = records, e = base sequence, f = producer epoch. */
+	SL_FLIGHT_REFUSED,
+	/* A batch was written after trouble: d = attempts that had failed. */
+	SL_FLIGHT_MENDED,
+	/* The producer epoch was bumped: d = why (enum sl_flight_why), code, e = epoch now. */
+	SL_FLIGHT_EPOCH,
+	/* By a broker: b = class of the connection, c = node, d = milliseconds. */
+	SL_FLIGHT_THROTTLED,
+	SL_FLIGHT_FAILED,  /* a batch, for good: code; d = records */
+	SL_FLIGHT_UNKNOWN, /* a batch: code; d = records */
+	SL_FLIGHT_STOPPED, /* d = records that stay queued */
 	SL_FLIGHT_KIND_COUNT,
 };
 
@@ -46,7 +47,7 @@ enum sl_flight_why {
 /*
  * An entry of the other ring. a, b, code as above (code is the cause: of the last attempt, or of
  * the end); c = producer id (-1: none), d = record count << 32 | producer epoch, e = base sequence,
- * f = broker (int64). kind is SL_FLIGHT_UNKNOWN. The sequences are e .. e + count - 1, modulo 2^31.
+ * f = node (int64). kind is SL_FLIGHT_UNKNOWN. The sequences are e .. e + count - 1, modulo 2^31.
  * Batches of acks=0 are not among them: they are unknown by nature.
  */
 

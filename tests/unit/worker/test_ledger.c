@@ -141,7 +141,7 @@ static void test_unknown_batches(void **state)
 	assert_int_equal(event.d >> 32, 30);
 	assert_int_equal(event.d & UINT32_MAX, 0);
 	assert_int_equal(event.e, 40);
-	assert_int_equal((int64_t)event.f, rig->leader[1]);
+	assert_int_equal((int64_t)event.f, rig->leader[1] + 1); /* node ids begin at 1 */
 	assert_true(event.at_ms > 0);
 	counts_are(&cut_of(rig)->total, 40, 0, 30, 0);
 	assert_int_equal(events_of(rig, SL_FLIGHT_UNKNOWN, &event), 1);
@@ -184,8 +184,8 @@ static void test_leader_moves(void **state)
 	rig_run(rig, 5);
 	assert_int_equal(events_of(rig, SL_FLIGHT_LEADER, &event), 1);
 	assert_int_equal(event.b, 0);
-	assert_int_equal((int64_t)event.c, before);
-	assert_int_equal((int64_t)event.d, now);
+	assert_int_equal((int64_t)event.c, before + 1);
+	assert_int_equal((int64_t)event.d, now + 1);
 	assert_int_equal(event.e, 1);
 	rig_destroy(rig);
 }
