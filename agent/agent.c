@@ -45,6 +45,8 @@ void sl_agent_msg_free(const struct sl_msg *msg)
 {
 	if (msg->kind == SL_MSG_TOPIC_ROUTES)
 		sl_routes_free(msg->object);
+	else if (msg->kind == SL_MSG_CARRY && ((const struct sl_carry *)msg->object)->borrowed)
+		return;
 	else if (msg->kind != SL_MSG_TOPIC_ADD && msg->kind != SL_MSG_SEGMENT_ADD)
 		free(msg->object);
 }
@@ -63,6 +65,7 @@ void sl_agent_fini(struct sl_agent *agent)
 	}
 	sl_known_fini(agent);
 	sl_refresh_fini(agent);
+	sl_resolutions_fini(agent);
 	sl_reconnect_fini(agent);
 	sl_topics_fini(agent);
 	sl_cluster_fini(agent);

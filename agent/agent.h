@@ -25,6 +25,7 @@
 #include "agent/producer_id.h"
 #include "agent/reconnect.h"
 #include "agent/recorder.h"
+#include "agent/resolution.h"
 #include "agent/shutdown.h"
 #include "agent/timers.h"
 #include "agent/topics.h"
@@ -65,7 +66,7 @@ struct sl_agent_worker {
 	bool stopped;
 	bool kept;           /* stopped with records left in its arena */
 	uint32_t ring_count; /* rings that it reads */
-	struct sl_producer_state producer;
+	struct sl_producer_id_state producer;
 	struct sl_agent_codec codecs[SL_CODECS_MAX];
 	uint32_t codec_count;
 	/* For status; filled by who runs the worker. */
@@ -112,6 +113,7 @@ struct sl_agent {
 	struct sl_refresh refresh;
 	struct sl_topics topics;
 	struct sl_reconnect reconnect;
+	struct sl_resolutions resolutions;
 	struct sl_shutdown shutdown;
 	struct sl_known known;          /* what the arenas held at start */
 	struct sl_admission *admission; /* NULL: no applications (tests of the cluster's side) */

@@ -110,6 +110,7 @@ static void put_topic(const struct sl_agent *agent, const struct sl_book *book,
 	sl_json_text(json, "name", topic->name);
 	sl_json_i64(json, "error", topic->error);
 	sl_json_u64(json, "partitions", topic->known ? topic->partition_count : 0);
+	sl_json_text(json, "resolution", sl_resolution_way_name(topic->resolution));
 	sl_json_array(json, "leaders");
 	for (uint32_t p = 0; topic->known && p < topic->partition_count; p++)
 		sl_json_i64(json, NULL, topic->leaders[p].node);

@@ -170,6 +170,7 @@ static void ready(struct sl_worker *w, struct conn *c)
 		return;
 	}
 	c->state = CONN_READY;
+	c->made++;
 	c->versions_fallback = false;
 	STAT_ADD(w->stats.connects, 1);
 	sl_worker_tell(w, &msg);
@@ -225,6 +226,7 @@ static int carry_answered(struct sl_worker *w, struct request *r, const struct s
 	memmove(carry->response, body->pos, bytes);
 	carry->response_bytes = (uint32_t)bytes;
 	carry->version = r->version;
+	carry->connection = w->conns[r->conn].made;
 	sl_carry_done(w, carry, 0);
 	return 0;
 }

@@ -90,8 +90,10 @@ static void leader_set(struct sl_worker *w, struct partition *p, const struct sl
 		return;
 	if (p->listed_in)
 		sl_conn_ready_remove(w, p);
-	if (broker != p->broker)
+	if (broker != p->broker) {
 		p->warm = false;
+		sl_doubt_moved(w, p);
+	}
 	before = p->broker;
 	p->broker = broker;
 	p->leader_epoch = route->leader_epoch;
@@ -146,6 +148,19 @@ static void partition_retry(struct sl_worker *w, uint32_t index, uint64_t partit
 	p = &w->partitions[topic->tables->partitions[partition]];
 	p->held = false;
 	topic->tables->available[partition] = p->broker != NONE;
+	sl_partition_update(w, p);
+}
+
+static void partition_seen(struct sl_worker *w, const struct sl_msg *msg)
+{
+	struct topic *topic = &w->topics[msg->a];
+	uint32_t partition = (uint32_t)msg->b;
+	struct partition *p;
+
+	if (partition >= topic->partition_count)
+		return;
+	p = &w->partitions[topic->tables->partitions[partition]];
+	sl_doubt_seen(w, p, (enum sl_seen)(msg->b >> 32), (int16_t)(uint16_t)msg->c, (uint32_t)(msg->c >> 32));
 	sl_partition_update(w, p);
 }
 
@@ -276,6 +291,9 @@ static void message_apply(struct sl_worker *w, const struct sl_msg *msg)
 		break;
 	case SL_MSG_PARTITION_RETRY:
 		partition_retry(w, msg->a, msg->b);
+		break;
+	case SL_MSG_PARTITION_SEEN:
+		partition_seen(w, msg);
 		break;
 	case SL_MSG_PRODUCER_ID:
 		producer_id_set(w, (int64_t)msg->b);

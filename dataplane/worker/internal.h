@@ -128,6 +128,13 @@ struct topic {
 	struct sl_topic_stats stats;
 };
 
+enum doubt {
+	DOUBT_NONE,
+	DOUBT_WAITS,  /* to ask the leader, or to ask it again */
+	DOUBT_ASKED,
+	DOUBT_PROVES, /* one batch is sent again: its success proves it and those before it */
+};
+
 /*
  * A partition's line: at most one OPEN batch (or one being compressed), a queue of SEALED ones, and the SENT ones, in
  * order. SENT batches that are not in flight are to be sent again, the lowest first.
@@ -157,6 +164,11 @@ struct partition {
 	bool led;              /* it had a leader before: another one is news */
 	bool warm;             /* a success of this producer id on this connection: batches may be pipelined */
 	uint64_t success_ns;   /* the last one */
+	enum doubt doubt;      /* see doubt.c */
+	uint32_t doubt_asked;  /* how often in this doubt */
+	uint64_t doubt_due_ns; /* DOUBT_WAITS: until then */
+	uint32_t proof;        /* DOUBT_PROVES: the batch that is sent again */
+	uint64_t orphan_ns;    /* when an attempt was last left unanswered: it may still be executed; 0 never */
 };
 
 /* What a batch's descriptor does not say: volatile, relearned after a restart. */
@@ -186,6 +198,7 @@ struct conn {
 	struct sl_api_versions versions;
 	int16_t produce_version, produce_version_id; /* with topic names; with topic ids, or -1 */
 	bool versions_fallback; /* v3 was refused: v0 */
+	uint32_t made; /* counts the times it was ready */
 	int close_error;
 	int32_t correlation_next;
 	uint64_t deadline_ns; /* connecting and versions */
@@ -360,6 +373,9 @@ void sl_ready_push(struct sl_worker *w, struct partition *p, uint32_t batch);
 uint32_t sl_ready_pop(struct sl_worker *w, struct partition *p);
 void sl_partitions_scan(struct sl_worker *w);
 void sl_partition_recover(struct sl_worker *w, struct partition *p);
+/* Under the next epoch: nothing is in flight, and what is in doubt becomes unknown. */
+void sl_partition_start_over(struct sl_worker *w, struct partition *p);
+bool sl_sequence_before(uint32_t a, uint32_t b);
 struct conn *sl_partition_conn(struct sl_worker *w, const struct partition *p);
 bool sl_partition_idempotent(const struct sl_worker *w, const struct partition *p);
 
@@ -373,6 +389,17 @@ uint32_t sl_cut_records(struct sl_worker *w, struct partition *p, uint32_t batch
 uint32_t sl_cut_codec(struct sl_worker *w, struct partition *p, uint32_t batch);
 /* Limits that were learned long ago are forgotten. */
 void sl_limits_scan(struct sl_worker *w);
+
+/*
+ * doubt.c. begin: true when the partition's batches are looked after there, and nothing of it is sent meanwhile; nothing is
+ * in flight. refused: true when that batch's refusal says nothing of the attempts before, and its partition is in doubt now.
+ */
+bool sl_doubt_begin(struct sl_worker *w, struct partition *p);
+bool sl_doubt_refused(struct sl_worker *w, struct partition *p, uint32_t batch, int16_t error);
+void sl_doubt_seen(struct sl_worker *w, struct partition *p, enum sl_seen seen, int16_t epoch, uint32_t last_seq);
+void sl_doubt_moved(struct sl_worker *w, struct partition *p);
+void sl_doubt_gone(struct partition *p, uint32_t batch);
+void sl_doubt_scan(struct sl_worker *w, struct partition *p);
 
 /* seal.c */
 void sl_partition_seal(struct sl_worker *w, struct partition *p);

@@ -60,6 +60,7 @@ static void succeeded(struct sl_worker *w, struct partition *p, uint32_t batch, 
 					 w->arena->batches[batch].max_ts, base_offset);
 	}
 	settle_sent(w, p, batch, SL_OUTCOME_PERSISTED, 0, base_offset);
+	sl_doubt_gone(p, batch);
 	p->warm = true;
 	p->success_ns = w->now_ns;
 	sl_flight_mended(w, p);
@@ -108,6 +109,8 @@ static void refused(struct sl_worker *w, struct partition *p, uint32_t batch, co
 	sl_flight_refused(w, p, batch, error);
 	if (sl_kafka_error_written(error) != SL_WRITTEN_NO)
 		extra->unclean = true;
+	else if (sl_doubt_refused(w, p, batch, error))
+		return;
 	switch (sl_kafka_error_action(error)) {
 	case SL_ACTION_RESOLVE:
 		out_of_sequence(w, p, batch, error);
@@ -161,6 +164,7 @@ static void in_doubt(struct sl_worker *w, uint32_t batch, int16_t error)
 	landed(w, p, batch);
 	w->extras[batch].unclean = true;
 	w->extras[batch].error = error;
+	p->orphan_ns = w->now_ns;
 	p->warm = false;
 	if (w->topics[p->topic].settings.acks == SL_ACKS_NONE)
 		settle_sent(w, p, batch, SL_OUTCOME_UNKNOWN, error, -1);

@@ -66,6 +66,7 @@ static void sent_insert(struct sl_worker *w, struct partition *p, uint32_t batch
 	p->sent_count++;
 	w->extras[batch].unclean = true; /* its last attempt was not answered, for all we know */
 	w->extras[batch].error = SL_KAFKA_NETWORK_EXCEPTION;
+	p->orphan_ns = w->now_ns;
 }
 
 static void batch_list(struct sl_worker *w, struct partition *p, uint32_t batch)

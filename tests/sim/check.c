@@ -115,6 +115,15 @@ static bool box_ended(const struct sim *sim)
 	return sim->box.kills + sim->box.stops > 0;
 }
 
+/* With acks=0 nobody waits for what was on a connection that broke: its broker may take it after what went over the next. */
+static bool cut_loose(const struct sim *sim, uint32_t spec)
+{
+	const uint64_t *counts = sim->faults.counts;
+
+	return sim->world.topics[spec].acks == 0 &&
+	       (counts[FAULT_RESET] || counts[FAULT_CUT_ANSWER] || counts[FAULT_LOSE_ANSWER]);
+}
+
 struct last { /* of one ring in one partition */
 	uint32_t seq_next;
 };
@@ -141,7 +150,8 @@ static void entry_count(struct sim *sim, uint32_t life, uint32_t part,
 		bool again = sim->ledger.books[id.book].given_up;
 		bool strict = promised && !again;
 		/* Without numbers nothing holds back what a dead agent had asked. */
-		bool late = box_ended(sim) && !topic_strict(&sim->world.topics[topic->spec]);
+		bool late = (box_ended(sim) && !topic_strict(&sim->world.topics[topic->spec])) ||
+			    cut_loose(sim, topic->spec);
 
 		if (strict && record->found > 0)
 			sim_violation(sim,
@@ -330,6 +340,9 @@ static void book_check(struct sim *sim, uint32_t index)
 		/* Nor where brokers forgot its producer: a leader that has fallen may have written
 		 * it, and the next one cannot tell (section 6, rule 4). */
 		bool forgotten = sim->faults.counts[FAULT_DAY] && record->outcome == SLUICE_UNKNOWN;
+		/* Nor where nobody may ask what a leader has: an answer of one that was deposed leaves a doubt. */
+		forgotten |= (sim->world.release < 2 || sim->world.read_refused) &&
+			     record->outcome == SLUICE_UNKNOWN;
 
 		if (record->probe && !forgotten && !sim->faults.counts[FAULT_TOPIC_AGAIN] &&
 		    record->outcome > SLUICE_PERSISTED &&

@@ -48,6 +48,7 @@ struct sim_app_spec {
 struct sim_world {
 	uint32_t broker_count, topic_count, worker_count, app_count;
 	uint32_t release; /* of the brokers: row of the version table in serve.c */
+	bool read_refused; /* DescribeProducers is not allowed */
 	uint32_t keys;
 	uint32_t in_flight_max;
 	uint32_t request_timeout_ms, delivery_timeout_ms;

@@ -98,6 +98,12 @@ static void routes_keep(struct world *w, struct sl_topic_routes *routes)
 
 static void hear(struct world *w, const struct sl_msg *msg)
 {
+	if (msg->kind == SL_MSG_CARRY &&
+	    ((struct sl_carry *)msg->object)->api_key == SL_API_DESCRIBE_PRODUCERS) {
+		((struct sl_carry *)msg->object)->error = -EPROTONOSUPPORT; /* the probe of a topic */
+		say(w, (struct sl_msg){.kind = SL_MSG_CARRIED, .object = msg->object});
+		return;
+	}
 	if (msg->kind == SL_MSG_CARRY) {
 		assert_null(w->carry);
 		w->carry = msg->object;

@@ -98,6 +98,7 @@ static void worker_create(struct rig *rig)
 		.record_bytes_max = 1024 * 1024,
 		.request_timeout_ns = 30 * SL_NS_PER_S,
 		.connect_timeout_ns = 10 * SL_NS_PER_S,
+		.orphan_ttl_ns = RIG_ORPHAN_MS * SL_NS_PER_MS,
 		.client_id = "rig",
 	};
 	struct sl_sim_options sim = {
@@ -433,6 +434,23 @@ static void trouble(struct rig *rig, const struct sl_msg *msg)
 		(struct sl_msg){.kind = SL_MSG_PARTITION_RETRY, .a = msg->a, .b = (uint32_t)msg->b};
 }
 
+static void doubt(struct rig *rig, const struct sl_msg *msg)
+{
+	const struct rig_log *log = &rig->logs[(uint32_t)msg->b];
+	enum sl_seen seen = rig->seen_given ? rig->seen
+			    : log->producer_id == (int64_t)msg->c && log->batches > 0 ? SL_SEEN_AT
+										      : SL_SEEN_NONE;
+
+	rig->doubts++;
+	assert_true(rig->retry_count < RIG_PARTITIONS * 8);
+	rig->retries[rig->retry_count++] = (struct sl_msg){
+		.kind = SL_MSG_PARTITION_SEEN,
+		.a = msg->a,
+		.b = (uint32_t)msg->b | (uint64_t)seen << 32,
+		.c = (uint16_t)log->epoch | (uint64_t)(uint32_t)log->last_seq << 32,
+	};
+}
+
 static void told(struct rig *rig, const struct sl_msg *msg)
 {
 	switch (msg->kind) {
@@ -450,6 +468,9 @@ static void told(struct rig *rig, const struct sl_msg *msg)
 		break;
 	case SL_MSG_PARTITION_TROUBLE:
 		trouble(rig, msg);
+		break;
+	case SL_MSG_PARTITION_DOUBT:
+		doubt(rig, msg);
 		break;
 	case SL_MSG_RING_POISONED:
 		rig->poisoned = (uint32_t)msg->c;

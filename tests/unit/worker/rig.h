@@ -20,6 +20,7 @@ enum {
 	RIG_RECORDS_MAX = 20000,
 	RIG_FAULTS_MAX = 16,
 	RIG_OUTCOMES_MAX = 40000,
+	RIG_ORPHAN_MS = 200, /* orphan_ttl_ns of its worker */
 };
 
 struct rig_record { /* as a broker stored it */
@@ -109,6 +110,10 @@ struct rig {
 	uint32_t retry_count;
 	bool retry_held; /* or not at all */
 	bool reborn;     /* a later agent has taken the arena over */
+	/* PARTITION_DOUBT is answered by what the log says, a millisecond later; or by this. */
+	enum sl_seen seen;
+	bool seen_given;
+	uint32_t doubts;
 	int16_t acks;
 	/* Writes what it likes, or resets and closes, in place of the true answer. NULL: the truth. */
 	void (*answer)(struct rig *rig, struct rig_peer *peer, uint8_t *truth, uint32_t bytes);
