@@ -82,6 +82,7 @@ static uint32_t partitions_grow(struct sl_worker *w, uint32_t index, uint32_t co
 static void leader_set(struct sl_worker *w, struct partition *p, const struct sl_topic_route *route)
 {
 	uint32_t broker = route->broker < 0 ? NONE : (uint32_t)route->broker;
+	uint32_t before;
 
 	if (route->leader_epoch >= 0 && route->leader_epoch < p->leader_epoch)
 		return; /* from a broker that is behind */
@@ -93,9 +94,11 @@ static void leader_set(struct sl_worker *w, struct partition *p, const struct sl
 		p->warm = false;
 		sl_doubt_moved(w, p);
 	}
+	before = p->broker;
 	p->broker = broker;
 	p->leader_epoch = route->leader_epoch;
 	p->held = false;
+	sl_flight_leader(w, p, before);
 }
 
 static void topic_routes(struct sl_worker *w, uint32_t index, struct sl_topic_routes *routes)
@@ -196,6 +199,7 @@ static void broker_remove(struct sl_worker *w, uint32_t index)
 
 	w->brokers[index].removing = true;
 	w->brokers[index].set = false;
+	sl_ledger_broker_gone(w, index);
 	sl_conn_disconnect(w, index);
 	sl_worker_tell(w, &gone);
 }

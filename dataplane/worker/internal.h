@@ -9,6 +9,7 @@
  *   conn.c       connections, frames, versions           carry.c      the control thread's requests
  *   resume.c     what an earlier agent left
  *   cut.c        batches that are refused as they are
+ *   ledger.c     the books by partition, broker and ring   flight.c   the flight recorder
  *
  * All of it runs on the worker's thread.
  */
@@ -30,7 +31,9 @@
 #include "dataplane/transport/transport.h"
 #include "dataplane/wire/api.h"
 #include "dataplane/wire/produce.h"
+#include "dataplane/worker/flight.h"
 #include "dataplane/worker/heap.h"
+#include "dataplane/worker/ledger.h"
 #include "dataplane/worker/messages.h"
 #include "dataplane/worker/worker.h"
 
@@ -69,6 +72,7 @@ struct ring {
 	uint64_t report_write_pos;
 	uint64_t report_read_pos; /* as last seen */
 	uint64_t settled, failed, unknown; /* records, as shown in the page */
+	uint64_t settled_base, failed_base, unknown_base; /* of that, under earlier agents */
 	uint64_t report_told_pos; /* wake_fd was written at */
 	uint32_t report_slots;
 	uint32_t slot;    /* in the arena */
@@ -157,6 +161,7 @@ struct partition {
 	bool leave;            /* the open batch leaves now: linger is over, or flush */
 	bool held;             /* trouble: until the control thread says */
 	bool lost;             /* the leader does not know our sequence any more: numbers start over */
+	bool led;              /* it had a leader before: another one is news */
 	bool warm;             /* a success of this producer id on this connection: batches may be pipelined */
 	uint64_t success_ns;   /* the last one */
 	enum doubt doubt;      /* see doubt.c */
@@ -173,6 +178,7 @@ struct batch_extra {
 	bool in_flight;
 	bool unclean; /* some attempt had no definite "no": it may be in the log */
 	int16_t error; /* of the last attempt */
+	uint32_t told; /* records, from RESOLVED */
 };
 
 enum conn_state {
@@ -294,6 +300,18 @@ struct sl_worker {
 	uint32_t parked_count;                 /* rings that do not read their reports */
 	uint64_t scan_at_ns;
 	uint32_t live_batches; /* open, sealed or sent */
+
+	struct ledger {
+		struct sl_counts *partitions; /* by place in worker->partitions; outcomes, queued is 0 */
+		struct sl_counts *brokers;    /* by broker, and one more; the same */
+		uint64_t *rejected;           /* by topic */
+		struct sl_counts not_told, unplaced;
+		uint64_t unknown_unacked;
+		struct sl_worker_cut cut;
+		/* written by: control; read by: worker. The other way round: done, release after the cut (acquire). */
+		_Atomic uint32_t cut_asked, cut_done;
+	} ledger;
+	struct sl_flight flight, unknowns;
 
 	struct sl_msg_ring inbox, outbox;
 	struct sl_msg *backlog; /* outgoing messages that found the ring full */
@@ -433,6 +451,32 @@ void sl_resume_ring_drop(struct sl_worker *w, uint32_t slot);
 void sl_resume_give_up(struct sl_worker *w, uint32_t segment_slot);
 uint16_t sl_resume_topic_of(const struct sl_worker *w, uint32_t arena_topic);
 void sl_resume_cluster(struct sl_worker *w, const char *id);
+
+/* ledger.c */
+int sl_ledger_init(struct sl_worker *w);
+void sl_ledger_fini(struct sl_worker *w);
+uint64_t sl_ledger_memory_bytes(const struct sl_worker_options *o);
+/* A batch that is being given its outcome, before it is RESOLVED. */
+void sl_ledger_settled(struct sl_worker *w, uint32_t batch, enum sl_outcome outcome, int16_t error);
+/* The same for one that was found with its outcome, or holds rejected records: nothing is noted of it. */
+void sl_ledger_found(struct sl_worker *w, uint32_t batch, enum sl_outcome outcome);
+void sl_ledger_resolved(struct sl_worker *w, uint32_t batch);
+void sl_ledger_told(struct sl_worker *w, uint32_t batch, uint32_t records, bool all);
+void sl_ledger_ring_begin(struct ring *ring);
+void sl_ledger_broker_gone(struct sl_worker *w, uint32_t broker);
+void sl_ledger_turn(struct sl_worker *w);
+
+/* flight.c */
+int sl_flights_init(struct sl_worker *w);
+void sl_flights_fini(struct sl_worker *w);
+void sl_flight_note(struct sl_worker *w, const struct sl_flight_event *event);
+void sl_flight_leader(struct sl_worker *w, struct partition *p, uint32_t before);
+void sl_flight_refused(struct sl_worker *w, const struct partition *p, uint32_t batch, int16_t error);
+void sl_flight_mended(struct sl_worker *w, const struct partition *p);
+void sl_flight_epoch(struct sl_worker *w, const struct partition *p);
+void sl_flight_throttled(struct sl_worker *w, const struct conn *c, int32_t throttle_ms);
+void sl_flight_ended(struct sl_worker *w, const struct partition *p, uint32_t batch, enum sl_outcome outcome,
+		     int16_t error);
 
 /* carry.c */
 void sl_carry_add(struct sl_worker *w, struct sl_carry *carry);

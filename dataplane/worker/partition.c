@@ -338,6 +338,7 @@ void sl_partition_start_over(struct sl_worker *w, struct partition *p)
 		w->pid_slot = NONE;
 		w->pid_lost = true;
 	}
+	sl_flight_epoch(w, p);
 	renumber(w, p);
 }
 

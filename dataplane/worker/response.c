@@ -63,6 +63,7 @@ static void succeeded(struct sl_worker *w, struct partition *p, uint32_t batch, 
 	sl_doubt_gone(p, batch);
 	p->warm = true;
 	p->success_ns = w->now_ns;
+	sl_flight_mended(w, p);
 	p->attempts = 0;
 }
 
@@ -105,6 +106,7 @@ static void refused(struct sl_worker *w, struct partition *p, uint32_t batch, co
 	int16_t error = result->error_code;
 
 	extra->error = error;
+	sl_flight_refused(w, p, batch, error);
 	if (sl_kafka_error_written(error) != SL_WRITTEN_NO)
 		extra->unclean = true;
 	else if (sl_doubt_refused(w, p, batch, error))
@@ -193,6 +195,7 @@ static void throttle(struct sl_worker *w, struct conn *c, int32_t throttle_ms)
 	if (throttle_ms > 60 * 1000)
 		throttle_ms = 60 * 1000;
 	c->mute_until_ns = w->now_ns + (uint64_t)throttle_ms * SL_NS_PER_MS;
+	sl_flight_throttled(w, c, throttle_ms);
 }
 
 /* Returns 0, or a negative errno for an answer that is malformed: the connection is then of no use. */

@@ -100,6 +100,7 @@ static void batches_take(struct sl_worker *w, const uint32_t *by_slot)
 		STAT_ADD(w->stats.queued, records);
 		if (sl_batch_life(w->arena, batch).state == SL_BATCH_RESOLVED) {
 			sl_outcome_count(w, NULL, sl_batch_outcome(w->arena, batch), records);
+			sl_ledger_found(w, batch, sl_batch_outcome(w->arena, batch));
 			sl_resolved_push(w, batch);
 		} else {
 			SL_ASSERT(index != NONE); /* the loader has given the others an outcome */

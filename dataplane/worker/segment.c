@@ -102,6 +102,7 @@ static void ring_begin(struct sl_worker *w, struct ring *ring)
 	w->segments[ring->segment].rings[ring->index] = index;
 	if (index >= w->ring_count)
 		w->ring_count = index + 1;
+	sl_ledger_ring_begin(ring);
 	sl_ring_touch(w, ring);
 }
 

@@ -29,7 +29,7 @@
 /* Longer than a broker of the model pauses and then works off what a connection had asked. */
 #define BOX_ORPHAN_TTL_NS (6 * SL_NS_PER_S)
 
-enum { YAML_BYTES = 4096, PAST_DUE_MAX = 2000 };
+enum { YAML_BYTES = 4096, PAST_DUE_MAX = 2000, BOOKS_TURNS = 16 };
 
 static uint64_t env_now(void *ctx)
 {
@@ -457,6 +457,8 @@ static void law_check(struct sim *sim, uint32_t index)
 			      "worker %u: consumed %" PRIu64 " is not persisted %" PRIu64
 			      " + failed %" PRIu64 " + unknown %" PRIu64 " + queued %" PRIu64,
 			      index, s->consumed, s->persisted, s->failed, s->unknown, s->queued);
+	if (s->turns % BOOKS_TURNS == 0)
+		check_books(sim, index);
 }
 
 static bool bell_heard(struct box_worker *w)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dataplane/wire/error_code.h"
+#include "dataplane/worker/ledger.h"
 #include "tests/sim/sim.h"
 
 int __real_sl_arena_load(struct sl_arena **out, const struct sl_arena_options *opts,
@@ -52,6 +53,42 @@ void check_arenas(struct sim *sim)
 	}
 }
 
+static bool counts_same(const struct sl_counts *a, const struct sl_counts *b)
+{
+	return a->persisted == b->persisted && a->failed == b->failed && a->unknown == b->unknown &&
+	       a->queued == b->queued;
+}
+
+/* Totals are counted apart from the rows: by partition, by broker and by ring they are the same. */
+static bool books_add_up(struct sl_worker *worker, uint32_t topics)
+{
+	const struct sl_worker_cut *cut = sl_worker_cut(worker);
+	struct sl_counts partitions = {0}, brokers = {0}, rings = {0};
+
+	sl_worker_cut_make(worker);
+	sl_counts_add(&partitions, &cut->unplaced);
+	for (uint32_t i = 0; i < cut->partition_count; i++)
+		sl_counts_add(&partitions, &cut->partitions[i].counts);
+	for (uint32_t i = 0; i < topics; i++)
+		partitions.failed += cut->rejected[i];
+	for (uint32_t i = 0; i <= cut->broker_count; i++)
+		sl_counts_add(&brokers, &cut->brokers[i]);
+	sl_counts_add(&rings, &cut->not_told);
+	for (uint32_t i = 0; i < cut->ring_count; i++)
+		sl_counts_add(&rings, &cut->rings[i].counts);
+	/* The rest are rings that have gone. */
+	return counts_same(&partitions, &cut->total) && counts_same(&brokers, &cut->total) &&
+	       rings.persisted <= cut->total.persisted && rings.failed <= cut->total.failed &&
+	       rings.unknown <= cut->total.unknown &&
+	       rings.queued <= cut->total.queued + sl_counts_in(&cut->not_told);
+}
+
+void check_books(struct sim *sim, uint32_t worker)
+{
+	if (!books_add_up(sim->box.workers[worker].worker, sim->box.agent.topics.count))
+		sim_violation(sim, "worker %u: its books do not add up", worker);
+}
+
 void check_at_rest(struct sim *sim)
 {
 	check_arenas(sim);
@@ -59,6 +96,7 @@ void check_at_rest(struct sim *sim)
 		const struct sl_arena *arena = sim->box.workers[i].arena;
 		const struct sl_worker_stats *s = sl_worker_stats(sim->box.workers[i].worker);
 
+		check_books(sim, i);
 		if (s->queued != 0)
 			sim_violation(sim, "worker %u: all is told and %" PRIu64 " are queued", i,
 				      s->queued);

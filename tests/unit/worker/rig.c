@@ -10,6 +10,7 @@
 
 #include "dataplane/base/clock.h"
 #include "dataplane/batch/partitioner.h"
+#include "dataplane/worker/ledger.h"
 #include "tests/unit/worker/guard.h"
 #include "tests/unit/worker/rig_broker.h"
 
@@ -280,6 +281,7 @@ void rig_attach(struct rig *rig)
 
 void rig_resume(struct rig *rig, bool attach)
 {
+	rig->reborn = true;
 	worker_create(rig);
 	topics_tell(rig);
 	brokers_make(rig);
@@ -497,12 +499,48 @@ static uint32_t control_turn(struct rig *rig)
 	return n;
 }
 
+static void counts_same(const struct sl_counts *a, const struct sl_counts *b)
+{
+	assert_int_equal(a->persisted, b->persisted);
+	assert_int_equal(a->failed, b->failed);
+	assert_int_equal(a->unknown, b->unknown);
+	assert_int_equal(a->queued, b->queued);
+}
+
+/* The parts make the whole, by partition, by broker and by ring. */
+static void parts_check(struct rig *rig)
+{
+	const struct sl_worker_cut *cut = sl_worker_cut(rig->worker);
+	struct sl_counts partitions = {0}, brokers = {0}, rings = {0};
+	uint32_t i;
+
+	sl_worker_cut_make(rig->worker);
+	sl_counts_add(&partitions, &cut->unplaced);
+	for (i = 0; i < cut->partition_count; i++)
+		sl_counts_add(&partitions, &cut->partitions[i].counts);
+	for (i = 0; i < SL_ARRAY_COUNT(rig->topic); i++)
+		partitions.failed += cut->rejected[i];
+	counts_same(&partitions, &cut->total);
+	for (i = 0; i <= cut->broker_count; i++)
+		sl_counts_add(&brokers, &cut->brokers[i]);
+	counts_same(&brokers, &cut->total);
+	sl_counts_add(&rings, &cut->not_told);
+	for (i = 0; i < cut->ring_count; i++)
+		sl_counts_add(&rings, &cut->rings[i].counts);
+	rings.queued -= sl_counts_in(&cut->not_told);
+	if (cut->ring_count > 0 && !rig->reborn && rig->gone == 0)
+		counts_same(&rings, &cut->total);
+	assert_true(rings.persisted <= cut->total.persisted && rings.failed <= cut->total.failed &&
+		    rings.unknown <= cut->total.unknown);
+}
+
 static void law_check(struct rig *rig)
 {
 	const struct sl_worker_stats *s = sl_worker_stats(rig->worker);
 
 	assert_true(atomic_load(&s->consumed) == atomic_load(&s->persisted) + atomic_load(&s->failed) +
 							atomic_load(&s->unknown) + atomic_load(&s->queued));
+	parts_check(rig);
 }
 
 void rig_settle(struct rig *rig)

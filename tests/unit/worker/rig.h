@@ -109,6 +109,7 @@ struct rig {
 	struct sl_msg retries[RIG_PARTITIONS * 8]; /* a PARTITION_TROUBLE is answered a millisecond later */
 	uint32_t retry_count;
 	bool retry_held; /* or not at all */
+	bool reborn;     /* a later agent has taken the arena over */
 	/* PARTITION_DOUBT is answered by what the log says, a millisecond later; or by this. */
 	enum sl_seen seen;
 	bool seen_given;
