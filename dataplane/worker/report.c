@@ -60,6 +60,7 @@ void sl_batch_settle(struct sl_worker *w, uint32_t batch, enum sl_outcome outcom
 			topic->tables->queue[p->index]--;
 	}
 	w->live_batches--;
+	w->arena_freed = true; /* its share has room, even if its application does not read the report */
 	sl_resolved_push(w, batch);
 }
 
