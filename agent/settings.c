@@ -66,6 +66,9 @@ void sl_settings_arena(const struct sl_config *config, uint32_t index, struct sl
 	out->segments_max = config->segments_max;
 	out->rings_max = config->rings_max;
 	out->worker_index = index;
+	out->brokers_max = SL_BROKERS_MAX;
+	out->broker_percent = config->arena_percent_per_broker;
+	out->topic_percent = config->arena_percent_per_topic;
 	out->batch_bytes_max = to_u32(batch_bytes_max(config));
 	out->batch_records_max = BATCH_RECORDS_MAX;
 }

@@ -160,6 +160,7 @@ struct sl_config {
 	uint32_t allow_count; /* 0: nobody may write */
 	uint64_t arena_bytes; /* of each worker */
 	uint64_t arena_chunk_bytes;
+	uint32_t arena_percent_per_broker, arena_percent_per_topic;
 	uint64_t ring_bytes; /* when the application asks for none */
 	uint64_t ring_bytes_max;
 	uint64_t rings_bytes_total;

@@ -213,6 +213,17 @@ const struct sl_config_row sl_config_rows[] = {
 	{"arena.chunk.bytes", SIZE, GLOBAL(arena_chunk_bytes), .standard = "16KiB",
 	 RANGE(4 * KIB, 32 * KIB), .power_of_two = true,
 	 .help = "Unit in which batches take memory of the arena"},
+	{"arena.percent.per.broker", .type = SL_CONFIG_COUNT, GLOBAL(arena_percent_per_broker),
+	 .standard = "50", RANGE(1, 100),
+	 .help = "How much of an arena may wait for one broker, of what the others have left; "
+		 "partitions without "
+		 "a leader count together as one. 100 is no limit, nor is there one where one "
+		 "broker leads all"},
+	{"arena.percent.per.topic", .type = SL_CONFIG_COUNT, GLOBAL(arena_percent_per_topic),
+	 .standard = "75", RANGE(1, 100),
+	 .help = "How much of an arena may wait for one topic, of what the others have left. 100 is "
+		 "no limit, nor "
+		 "is there one where there is one topic"},
 	{"arena.dir", .type = SL_CONFIG_STRING, GLOBAL(arena_dir), RANGE(1, 4000),
 	 .help = "Folder of the arenas, on tmpfs or hugetlbfs; by default private/ in runtime.dir"},
 	{"ring.bytes", SIZE, GLOBAL(ring_bytes), .standard = "1MiB", RANGE(64 * KIB, 2 * GIB),

@@ -85,6 +85,7 @@ static inline void sl_append_commit(struct sl_arena_batch *b, uint64_t tail)
  *              sl_batch_fill_set(): seal it and open another
  *   -EMSGSIZE  not even an empty batch could hold this record
  *   -ENOSPC    no chunk outside the reserve; nothing is stored
+ *   -EDQUOT    the share of its broker or topic is full; nothing is stored
  *   -EBADMSG   the tail is malformed; nothing is stored
  */
 static inline int sl_batch_append(struct sl_arena *a, uint32_t batch,

@@ -75,7 +75,8 @@ bool sl_arena_geometry_of(const struct sl_arena_options *opts, struct sl_arena_g
 	if (opts->chunk_bytes < SL_CHUNK_BYTES_MIN || opts->bytes / opts->chunk_bytes > CHUNKS_MAX)
 		return false;
 	if (opts->batch_bytes_max == 0 || opts->batch_bytes_max > SL_BATCH_BYTES_LIMIT ||
-	    opts->batch_records_max == 0 || opts->batch_records_max > SL_BATCH_RECORDS_LIMIT)
+	    opts->batch_records_max == 0 || opts->batch_records_max > SL_BATCH_RECORDS_LIMIT ||
+	    opts->brokers_max > SLOTS_MAX || opts->broker_percent > 100 || opts->topic_percent > 100)
 		return false;
 	*g = (struct sl_arena_geometry){
 		.chunk_bytes = opts->chunk_bytes,
@@ -102,6 +103,8 @@ static uint64_t memory_bytes(const struct sl_arena_geometry *g, const struct sl_
 	return sizeof(struct sl_arena) +
 	       (uint64_t)g->ring_count * (sizeof(uint64_t) + sizeof(struct sl_ring_evidence)) +
 	       (uint64_t)g->chunk_count * (sizeof(struct sl_batch_link) + 3 * sizeof(uint32_t)) +
+	       (uint64_t)g->partition_count * sizeof(struct sl_budget_owner) +
+	       ((uint64_t)opts->brokers_max + 1 + g->topic_count) * sizeof(struct sl_budget_group) +
 	       opts->batch_bytes_max + SCRATCH_SLACK_BYTES;
 }
 
@@ -171,12 +174,18 @@ static void memory_point(struct sl_arena *a)
 {
 	uint8_t *p = (uint8_t *)(a + 1);
 
-	a->links = (struct sl_batch_link *)p;
-	p += a->batch_count * sizeof(*a->links);
 	a->ring_seq = (uint64_t *)p;
 	p += a->ring_count * sizeof(*a->ring_seq);
 	a->evidence = (struct sl_ring_evidence *)p;
 	p += a->ring_count * sizeof(*a->evidence);
+	a->links = (struct sl_batch_link *)p;
+	p += a->batch_count * sizeof(*a->links);
+	a->budget.owners = (struct sl_budget_owner *)p;
+	p += a->partition_count * sizeof(*a->budget.owners);
+	a->budget.brokers = (struct sl_budget_group *)p;
+	p += (a->budget.broker_count + 1) * sizeof(*a->budget.brokers);
+	a->budget.topics = (struct sl_budget_group *)p;
+	p += a->topic_count * sizeof(*a->budget.topics);
 	a->chunk_stack = (uint32_t *)p;
 	p += a->chunk_count * sizeof(*a->chunk_stack);
 	a->batch_stack = (uint32_t *)p;
@@ -210,6 +219,10 @@ int sl_arena_tables_make(struct sl_arena **out, const struct sl_arena_options *o
 	a->base = base;
 	a->memory_bytes = bytes;
 	tables_point(a, g);
+	a->budget.broker_count = opts->brokers_max;
+	a->budget.broker_percent = opts->broker_percent ? opts->broker_percent : 100;
+	a->budget.topic_percent = opts->topic_percent ? opts->topic_percent : 100;
+	a->budget.chunks_min = batch_chunks(opts) + 2; /* its runs, and what a chunk boundary costs */
 	memory_point(a);
 	a->batch_bytes_max = opts->batch_bytes_max;
 	a->batch_records_max = opts->batch_records_max;

@@ -14,6 +14,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/error.h"
 #include "dataplane/batch/arena_layout.h"
+#include "dataplane/batch/budget.h"
 
 enum { SL_REJECT_ERRORS_MAX = 16 }; /* different errors with open reject batches at one time */
 
@@ -24,6 +25,9 @@ struct sl_arena_options {
 	uint32_t batch_bytes_max;   /* record bytes of one batch before compression, without its
 				       61-byte header */
 	uint32_t batch_records_max; /* at most SL_BATCH_RECORDS_LIMIT */
+	uint32_t brokers_max; /* whose shares are counted */
+	/* Of what other brokers, or topics, have left; see budget.h. 0 is 100: no limit. */
+	uint32_t broker_percent, topic_percent;
 };
 
 /* Beside each batch, of the chain that is being written. The arena's own. */
@@ -31,6 +35,7 @@ struct sl_batch_link {
 	uint32_t last_chunk;
 	uint32_t chunks_left; /* that the batch may still take; UINT32_MAX: no limit of its own; 0
 				 after a load, so that it ends with its last chunk */
+	uint32_t chunks; /* that count in the budget */
 };
 
 struct sl_arena_reject {
@@ -69,6 +74,7 @@ struct sl_arena {
 	uint32_t chunks_reserve, batches_reserve; /* never for new records */
 	uint32_t chunks_split; /* of chunks_reserve: for one split; the rest is for one compression */
 
+	struct sl_budget budget;
 	uint64_t birth_next; /* counter << 20 */
 	/* Filled at load, in memory only: batches that were found, the oldest first. */
 	struct sl_ring_evidence *evidence; /* by ring */

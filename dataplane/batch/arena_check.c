@@ -247,6 +247,8 @@ static int stacks_check(struct check *c)
 	if (c->live_count != atomic_load_explicit(&a->header->live_count, memory_order_relaxed))
 		return BAD(c, "%u live batches, the header says %u", c->live_count,
 			   a->header->live_count);
+	if (!sl_budget_check(a))
+		return BAD(c, "the budget's counts are not those of the chains");
 	return 0;
 }
 

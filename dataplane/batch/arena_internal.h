@@ -105,6 +105,19 @@ static inline void sl_chain_give(struct sl_arena *a, uint32_t chunk)
 	}
 }
 
+/* Of a batch's chain, which ends with SL_NONE. */
+static inline uint32_t sl_batch_chunks(const struct sl_arena *a, uint32_t batch)
+{
+	const struct sl_arena_batch *b = &a->batches[batch];
+	uint32_t selector =
+		sl_life_unpack(atomic_load_explicit(&b->life, memory_order_relaxed)).selector;
+	uint32_t chunk, count = 0;
+
+	for (chunk = b->chain[selector].first_chunk; chunk != SL_NONE; chunk = a->dir[chunk].next)
+		count++;
+	return count;
+}
+
 static inline uint64_t sl_chunk_end(const struct sl_arena *a, uint32_t chunk)
 {
 	return sl_arena_chunk_offset(a, chunk) + a->chunk_bytes;

@@ -97,10 +97,13 @@ static int recover(struct sl_arena *a, struct sl_arena_loaded *loaded, struct sl
 	memset(loaded, 0, sizeof(*loaded));
 	a->turn = (uint32_t)atomic_load_explicit(&a->header->turn, memory_order_relaxed);
 	sl_slots_recover(a, loaded);
+	sl_budget_recount(a); /* no batch counts yet: slots that are dropped on the way were taken in */
 	rc = sl_batches_recover(a, loaded, err);
-	if (rc == 0)
-		sl_slots_tidy(a);
-	return rc;
+	if (rc < 0)
+		return rc;
+	sl_slots_tidy(a);
+	sl_budget_recount(a);
+	return 0;
 }
 
 int sl_arena_load_memory(struct sl_arena **out, const struct sl_arena_options *opts, uint8_t *base,

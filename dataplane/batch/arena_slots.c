@@ -142,6 +142,7 @@ int sl_arena_partition_add(struct sl_arena *a, uint32_t topic_slot, int32_t inde
 		p->last_ack_realtime_ms = p->last_ack_max_ts = p->last_ack_offset = -1;
 		p->leader_epoch = 0;
 		state_store(&p->state, SL_SLOT_LIVE);
+		sl_budget_partition_add(a, i);
 		*slot = i;
 		return 0;
 	}
@@ -171,6 +172,7 @@ void sl_arena_partition_drop(struct sl_arena *a, uint32_t partition_slot)
 	SL_ASSERT(partition_slot < a->partition_count);
 	epoch_floor_raise(
 		a, sl_partition_seq_unpack(atomic_load_explicit(&p->seq, memory_order_relaxed)));
+	sl_budget_partition_drop(a, partition_slot);
 	state_store(&p->state, SL_SLOT_FREE);
 }
 

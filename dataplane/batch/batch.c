@@ -64,6 +64,7 @@ static int batch_open(struct sl_arena *a, struct sl_arena_batch fields, uint32_t
 	live_count_add(a, 1);
 	a->birth_next += UINT64_C(1) << 20;
 	a->links[batch].chunks_left = UINT32_MAX;
+	sl_budget_hold(a, batch, 1);
 	*out = batch;
 	return 0;
 }
@@ -113,6 +114,7 @@ static void chunk_add(struct sl_arena *a, uint32_t batch)
 	entry.next = chunk;
 	sl_dir_store(a, a->links[batch].last_chunk, entry);
 	write_to(a, batch, chunk);
+	sl_budget_hold(a, batch, a->links[batch].chunks + 1);
 }
 
 /* Chunks that must be taken for bytes of record and run_bytes of origin, when the last has room. */
@@ -139,6 +141,8 @@ static int chunks_claim(struct sl_arena *a, uint32_t batch, uint64_t tail, uint3
 		return -E2BIG;
 	if (chunks > sl_arena_chunks_free(a))
 		return -ENOSPC;
+	if (chunks > 0 && sl_budget_ask(a, a->batches[batch].partition, chunks) != SL_BUDGET_ALLOWS)
+		return -EDQUOT;
 	link->chunks_left -= chunks < link->chunks_left ? chunks : link->chunks_left;
 	return 0;
 }
@@ -334,6 +338,7 @@ void sl_batch_free(struct sl_arena *a, uint32_t batch)
 	struct sl_life life = sl_life_load(b);
 
 	SL_ASSERT(life.state == SL_BATCH_RESOLVED || sl_batch_records(a, batch) == 0);
+	sl_budget_hold(a, batch, 0);
 	sl_life_store(b, (struct sl_life){.state = SL_BATCH_FREE});
 	live_count_add(a, UINT32_MAX);
 	sl_chain_give(a, b->chain[life.selector].first_chunk);

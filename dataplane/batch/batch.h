@@ -21,7 +21,8 @@ struct sl_codec;
 
 /*
  * A new batch for a partition; base_timestamp_ms is that of its first record, deadline_up_ns is on
- * the agent's up-clock. 0 and *batch, or -ENOSPC: no chunk or descriptor outside the reserve.
+ * the agent's up-clock. 0 and *batch, or -ENOSPC: no chunk or descriptor outside the reserve. Whether
+ * the budget allows it is the caller's to ask, since the first record may need more chunks than one.
  */
 int sl_batch_open(struct sl_arena *a, uint32_t partition_slot, int64_t base_timestamp_ms,
 		  uint64_t deadline_up_ns, uint32_t *batch);

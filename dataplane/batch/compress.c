@@ -111,6 +111,7 @@ static int seal_compressed(struct sl_arena *a, struct sl_batch_compression *job)
 					  .selector = 1,
 					  .pid_slot = SL_ARENA_PID_NONE});
 	sl_chain_give(a, b->chain[0].first_chunk);
+	sl_budget_hold(a, job->batch, sl_batch_chunks(a, job->batch));
 	return 0;
 }
 

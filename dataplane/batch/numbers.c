@@ -101,4 +101,5 @@ void sl_batch_resolve(struct sl_arena *a, uint32_t batch, enum sl_outcome outcom
 	b->base_offset = base_offset;
 	life.state = SL_BATCH_RESOLVED;
 	sl_life_store(b, life);
+	sl_budget_hold(a, batch, 0);
 }

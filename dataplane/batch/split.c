@@ -352,7 +352,10 @@ int sl_batch_split(struct sl_arena *a, struct sl_splitter *s, uint32_t batch, ui
 		piece_describe(a, &made[i], &a->batches[batch], i > 0 ? made[0].records : 0,
 			       i + 1 < count ? made[i + 1].batch : SL_NONE);
 	replace(a, batch, made, count);
-	for (i = 0; i < count; i++)
+	sl_budget_hold(a, batch, 0);
+	for (i = 0; i < count; i++) {
 		pieces[i] = made[i].batch;
+		sl_budget_hold(a, pieces[i], sl_batch_chunks(a, pieces[i]));
+	}
 	return (int)count;
 }

@@ -113,6 +113,7 @@ void sl_conn_want(struct sl_worker *w, struct conn *c)
 		struct sl_msg msg = {SL_MSG_CONN_DOWN, c->broker, c->class, (uint64_t)(int64_t)rc, NULL};
 
 		c->state = CONN_HELD;
+		sl_conn_down_set(w, c, true);
 		sl_worker_tell(w, &msg);
 		return;
 	}
@@ -171,6 +172,7 @@ static void ready(struct sl_worker *w, struct conn *c)
 	}
 	c->state = CONN_READY;
 	c->made++;
+	sl_conn_down_set(w, c, false);
 	c->versions_fallback = false;
 	c->versions_stale = false;
 	STAT_ADD(w->stats.connects, 1);
@@ -394,6 +396,7 @@ static void closed(struct sl_worker *w, struct conn *c, int error)
 	/* Some old brokers and proxies hang up on ApiVersions v3: the next try asks v0. */
 	c->versions_fallback = versions_cut;
 	c->state = CONN_HELD;
+	sl_conn_down_set(w, c, true);
 	if (was_ready)
 		STAT_ADD(w->stats.disconnects, 1);
 	msg.c = (uint64_t)(int64_t)error;

@@ -19,6 +19,7 @@ enum step {
 	STEP_WAITS_INBOX,
 	STEP_WAITS_TOPIC,
 	STEP_WAITS_ARENA,
+	STEP_WAITS_SHARE, /* that partition's broker or topic has no room: other partitions may have */
 	STEP_TOO_LARGE,
 	STEP_POISON_TAIL,
 	STEP_POISON_TOPIC,
@@ -131,6 +132,12 @@ static int32_t route(struct sl_worker *w, struct topic *topic, uint32_t i)
 	}
 }
 
+/* Chunks that a record and its run take in a batch that is empty. */
+static uint32_t chunks_of(const struct sl_worker *w, uint32_t tail_bytes)
+{
+	return ((tail_bytes + NEXT_EXTRA_BYTES) >> w->arena->chunk_shift) + 1;
+}
+
 static int batch_open(struct sl_worker *w, struct partition *p, int64_t timestamp_ms)
 {
 	struct topic *topic = &w->topics[p->topic];
@@ -165,7 +172,7 @@ static void close_full(struct sl_worker *w, struct partition *p)
 	sl_partition_update(w, p);
 }
 
-static enum step append_refused(struct sl_worker *w, struct partition *p, int rc)
+static enum step append_refused(struct sl_worker *w, struct partition *p, uint32_t tail_bytes, int rc)
 {
 	switch (rc) {
 	case -E2BIG:
@@ -175,6 +182,9 @@ static enum step append_refused(struct sl_worker *w, struct partition *p, int rc
 		return STEP_POISON_TAIL;
 	case -EMSGSIZE:
 		return STEP_TOO_LARGE;
+	case -EDQUOT:
+		sl_share_ask(w, p, chunks_of(w, tail_bytes)); /* notes whose share it is */
+		return STEP_WAITS_SHARE;
 	default:
 		return STEP_WAITS_ARENA;
 	}
@@ -189,13 +199,15 @@ static enum step append(struct sl_worker *w, struct ring *ring, struct partition
 
 	*boundary = false;
 	if (p->open == NONE) {
+		if (!sl_share_ask(w, p, chunks_of(w, item->tail_bytes)))
+			return STEP_WAITS_SHARE;
 		if (batch_open(w, p, item->timestamp_ms) < 0)
 			return STEP_WAITS_ARENA;
 		*boundary = true;
 	}
 	rc = sl_batch_append(w->arena, p->open, &record);
 	if (SL_UNLIKELY(rc < 0))
-		return append_refused(w, p, rc);
+		return append_refused(w, p, item->tail_bytes, rc);
 	if (SL_UNLIKELY(batch_full(w, p, item->tail_bytes))) {
 		*boundary = true;
 		close_full(w, p);
@@ -242,6 +254,21 @@ static int32_t route_again(struct sl_worker *w, struct topic *topic, uint32_t i,
 	return (int32_t)topic->sticky.partition;
 }
 
+/*
+ * The share of the record's partition is full. A record without a place of its own goes to one that has room, if any has:
+ * then the step is to be done again, with *index. Each share that refuses is avoided from then on, so this ends.
+ */
+static enum step route_around(struct sl_worker *w, struct topic *topic, uint32_t i, int32_t *index)
+{
+	if (w->items[i].partition >= 0 || w->ways[i] == SL_PARTITIONER_WAY_HASH) {
+		w->share_slot = w->partitions[topic->tables->partitions[*index]].slot;
+		return STEP_WAITS_SHARE;
+	}
+	w->share_slot = NONE;
+	*index = route(w, topic, i);
+	return topic->tables->available[*index] ? STEP_FULL : STEP_WAITS_SHARE;
+}
+
 static enum step item_take(struct sl_worker *w, struct ring *ring, uint32_t i, uint64_t seq)
 {
 	const struct sl_ring_item *item = &w->items[i];
@@ -261,10 +288,12 @@ static enum step item_take(struct sl_worker *w, struct ring *ring, uint32_t i, u
 	index = route(w, topic, i);
 	if (SL_UNLIKELY(index < 0))
 		return reject(w, ring, topic, seq, SL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
-	do { /* at most three times: a batch that was just opened is not full, and a change of partition is due once */
+	do { /* at most three times a share: a batch that was just opened is not full, and a change of partition is due once */
 		step = append(w, ring, &w->partitions[topic->tables->partitions[index]], item, seq, &boundary);
 		if (SL_UNLIKELY(step == STEP_FULL))
 			index = route_again(w, topic, i, index);
+		else if (SL_UNLIKELY(step == STEP_WAITS_SHARE))
+			step = route_around(w, topic, i, &index);
 	} while (SL_UNLIKELY(step == STEP_FULL));
 	if (SL_UNLIKELY(step == STEP_TOO_LARGE))
 		return reject(w, ring, topic, seq, SL_KAFKA_MESSAGE_TOO_LARGE);
@@ -305,7 +334,12 @@ static void step_stop(struct sl_worker *w, struct ring *ring, enum step step, co
 		break;
 	case STEP_WAITS_ARENA:
 		ring->waits_arena = true;
+		ring->waits_slot = NONE;
 		STAT_ADD(w->stats.arena_full, 1);
+		break;
+	case STEP_WAITS_SHARE:
+		ring->waits_arena = true;
+		ring->waits_slot = w->share_slot;
 		break;
 	case STEP_POISON_TAIL:
 	case STEP_POISON_TOPIC:
@@ -417,15 +451,6 @@ static void rejects_resolve(struct sl_worker *w)
 	}
 }
 
-static void arena_waiters_release(struct sl_worker *w)
-{
-	uint32_t i;
-
-	w->arena_freed = false;
-	for (i = 0; i < w->ring_count; i++)
-		w->rings[i].waits_arena = false;
-}
-
 static void flush_apply(struct sl_worker *w)
 {
 	uint32_t i;
@@ -440,7 +465,7 @@ uint32_t sl_consume(struct sl_worker *w)
 	uint32_t taken = 0, n;
 
 	if (w->arena_freed)
-		arena_waiters_release(w);
+		sl_arena_waiters_release(w);
 	w->turn_open = false;
 	for (n = 0; n < w->ring_count; n++) {
 		struct ring *ring = &w->rings[(w->ring_next + n) % w->ring_count];

@@ -96,6 +96,7 @@ static void leader_set(struct sl_worker *w, struct partition *p, const struct sl
 	}
 	before = p->broker;
 	p->broker = broker;
+	sl_share_move(w, p);
 	p->leader_epoch = route->leader_epoch;
 	p->held = false;
 	sl_flight_leader(w, p, before);
@@ -133,10 +134,10 @@ static void topic_routes(struct sl_worker *w, uint32_t index, struct sl_topic_ro
 			sl_arena_partition_leader_store(w->arena, p->slot, 0);
 		}
 		leader_set(w, p, &routes->partitions[i]);
-		topic->tables->available[i] = p->broker != NONE && !p->held;
+		sl_available_set(w, p);
 		sl_partition_update(w, p);
 	}
-	if (topic->sticky.partition >= count || topic->sticky.bytes == 0)
+	if (topic->sticky.bytes == 0 || !topic->tables->available[topic->sticky.partition])
 		sl_topic_sticky_next(w, topic);
 }
 
@@ -149,7 +150,7 @@ static void partition_retry(struct sl_worker *w, uint32_t index, uint64_t partit
 		return;
 	p = &w->partitions[topic->tables->partitions[partition]];
 	p->held = false;
-	topic->tables->available[partition] = p->broker != NONE;
+	sl_available_update(w, p);
 	sl_partition_update(w, p);
 }
 
@@ -183,6 +184,7 @@ static void broker_set(struct sl_worker *w, uint32_t index, const struct sl_work
 
 		if (c->state == CONN_HELD)
 			c->state = CONN_IDLE;
+		sl_conn_down_set(w, c, false);
 	}
 	b->address = broker->address;
 	b->node = broker->node;
@@ -212,6 +214,8 @@ static void conn_release(struct sl_worker *w, uint32_t broker, uint64_t class)
 		c->state = CONN_IDLE;
 	if (c->ready_head != NONE)
 		sl_conn_want(w, c);
+	else
+		sl_conn_down_set(w, c, false); /* nobody would find out otherwise */
 }
 
 static void producer_id_set(struct sl_worker *w, int64_t producer_id)

@@ -8,8 +8,8 @@
  *   seal.c       closing and compressing batches         report.c     outcomes -> applications
  *   conn.c       connections, frames, versions           carry.c      the control thread's requests
  *   resume.c     what an earlier agent left
- *   cut.c        batches that are refused as they are
  *   ledger.c     the books by partition, broker and ring   flight.c   the flight recorder
+ *   cut.c        batches that are refused as they are     budget.c     shares that are full, partitions to avoid
  *
  * All of it runs on the worker's thread.
  */
@@ -90,6 +90,7 @@ struct ring {
 	uint64_t reset_seq; /* not 0: all before it is unknown, and there was no room yet to say so */
 	bool parked;   /* its report slots are full */
 	bool waits_topic, waits_arena; /* its next record needs metadata, or room */
+	uint32_t waits_slot; /* of the partition in the arena for which it has to be, or NONE: any will do */
 	bool touched;  /* something to tell the application at the end of this turn */
 };
 
@@ -105,7 +106,7 @@ struct sl_topic_tables {
 	uint32_t count;
 	uint32_t *partitions; /* index in worker->partitions */
 	uint32_t *queue;      /* batches that wait: for the adaptive partitioner */
-	uint8_t *available;   /* its leader is known and not in trouble */
+	uint8_t *available;   /* its leader is known, not in trouble, and has room in its share */
 };
 
 struct topic {
@@ -200,6 +201,7 @@ struct conn {
 	bool versions_fallback; /* v3 was refused: v0 */
 	bool versions_stale; /* a version that was offered is refused: asked again on a new connection */
 	uint32_t made; /* counts the times it was ready */
+	bool down; /* it failed, and has neither been ready since nor anything left to be ready for */
 	int close_error;
 	int32_t correlation_next;
 	uint64_t deadline_ns; /* connecting and versions */
@@ -254,6 +256,8 @@ struct sl_worker {
 	bool arena_freed; /* something was given back: rings that found the arena full look again */
 	bool turn_open; /* the arena's turn number was moved in this turn */
 	bool limits_learned; /* of some topic: see cut.c */
+	uint32_t brokers_full, topics_full; /* shares of the arena that are noted as full */
+	uint32_t share_slot; /* whose share the record that stopped a ring needs: as waits_slot of struct ring */
 
 	struct ring *rings;
 	uint32_t *ring_of_slot; /* the arena's ring slot -> ring, or RING_GONE, RING_MISSING */
@@ -405,6 +409,17 @@ void sl_doubt_seen(struct sl_worker *w, struct partition *p, enum sl_seen seen, 
 void sl_doubt_moved(struct sl_worker *w, struct partition *p);
 void sl_doubt_gone(struct partition *p, uint32_t batch);
 void sl_doubt_scan(struct sl_worker *w, struct partition *p);
+
+/* budget.c */
+/* Whether records without a place of their own may go to p, after something has changed; update moves them off it. */
+void sl_available_set(struct sl_worker *w, const struct partition *p);
+void sl_available_update(struct sl_worker *w, const struct partition *p);
+void sl_conn_down_set(struct sl_worker *w, struct conn *c, bool down);
+/* False, and noted as full: p's broker or topic has no room for so many more chunks. */
+bool sl_share_ask(struct sl_worker *w, const struct partition *p, uint32_t chunks);
+/* What p holds counts for its new leader. */
+void sl_share_move(struct sl_worker *w, const struct partition *p);
+void sl_arena_waiters_release(struct sl_worker *w);
 
 /* seal.c */
 void sl_partition_seal(struct sl_worker *w, struct partition *p);

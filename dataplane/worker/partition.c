@@ -291,6 +291,7 @@ void sl_partition_trouble(struct sl_worker *w, struct partition *p, int16_t erro
 	if (p->held)
 		return;
 	p->held = true;
+	sl_available_update(w, p);
 	p->attempts++;
 	sl_worker_tell(w, &msg);
 }

@@ -62,6 +62,7 @@ void sl_batch_settle(struct sl_worker *w, uint32_t batch, enum sl_outcome outcom
 	}
 	w->live_batches--;
 	sl_ledger_resolved(w, batch);
+	w->arena_freed = true; /* its share has room, even if its application does not read the report */
 	sl_resolved_push(w, batch);
 }
 

@@ -63,7 +63,7 @@ struct sl_worker_stats {
 	_Atomic uint64_t payload_bytes, wire_payload_bytes; /* of sealed batches, before and after compression */
 	_Atomic uint64_t rings_poisoned, reports_discarded, bad_frames, ack_timeouts, connects, disconnects;
 	_Atomic uint64_t turns, turns_idle, sleeps, wakes;
-	_Atomic uint64_t arena_chunks_free, arena_chunks, arena_full;
+	_Atomic uint64_t arena_chunks_free, arena_chunks, arena_full, share_full;
 	_Atomic uint32_t producer_epochs_bumped;
 };
 

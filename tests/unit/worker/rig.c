@@ -132,6 +132,9 @@ static void worker_make(struct rig *rig, const struct rig_options *o)
 		.rings_max = 16,
 		.batch_bytes_max = 1024 * 1024,
 		.batch_records_max = 100000,
+		.brokers_max = 8,
+		.broker_percent = o->broker_percent,
+		.topic_percent = o->topic_percent,
 	};
 	if (rig->small)
 		arena_small(&rig->arena_options);

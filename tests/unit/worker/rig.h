@@ -128,6 +128,7 @@ struct rig_options {
 	uint32_t report_slots; /* 16384 */
 	uint32_t report_mode;  /* SL_REPORT_ALL */
 	uint64_t arena_bytes;  /* 16 MiB */
+	uint32_t broker_percent, topic_percent; /* 100 */
 	struct sl_topic_settings settings; /* acks all, idempotent, linger 5 ms, 16 KiB batches unless given */
 	bool settings_given;
 	bool no_metadata; /* the test brings it */
