@@ -26,11 +26,13 @@ int sl_agent_init(struct sl_agent *agent, const struct sl_agent_options *options
 	agent->epoch = options->epoch;
 	agent->started_ns = sl_agent_now_ns(agent);
 	sl_log_init(&agent->log, options->log_fd, options->log_journal, log_now_ns, agent);
+	if (sl_recorder_init(&agent->recorder, agent->env.realtime_ms, agent->env.ctx) == 0)
+		agent->log.recorder = &agent->recorder;
 	agent->log.level_max = (enum sl_log_level)options->config->log_level;
 	sl_timers_init(&agent->timers);
 	agent->workers = calloc(SL_CONFIG_WORKERS_MAX, sizeof(*agent->workers));
 	agent->keeper = sl_keeper_none("it was not opened");
-	if (!agent->workers || !agent->keeper || sl_cluster_init(agent) < 0 ||
+	if (!agent->workers || !agent->keeper || !agent->log.recorder || sl_cluster_init(agent) < 0 ||
 	    sl_topics_init(agent) < 0 || sl_reconnect_init(agent) < 0 ||
 	    sl_refresh_init(agent) < 0) {
 		sl_agent_fini(agent);
@@ -43,6 +45,8 @@ void sl_agent_msg_free(const struct sl_msg *msg)
 {
 	if (msg->kind == SL_MSG_TOPIC_ROUTES)
 		sl_routes_free(msg->object);
+	else if (msg->kind == SL_MSG_CARRY && ((const struct sl_carry *)msg->object)->borrowed)
+		return;
 	else if (msg->kind != SL_MSG_TOPIC_ADD && msg->kind != SL_MSG_SEGMENT_ADD)
 		free(msg->object);
 }
@@ -61,6 +65,7 @@ void sl_agent_fini(struct sl_agent *agent)
 	}
 	sl_known_fini(agent);
 	sl_refresh_fini(agent);
+	sl_resolutions_fini(agent);
 	sl_reconnect_fini(agent);
 	sl_topics_fini(agent);
 	sl_cluster_fini(agent);
@@ -68,6 +73,7 @@ void sl_agent_fini(struct sl_agent *agent)
 	if (agent->keeper)
 		agent->keeper->ops->destroy(agent->keeper);
 	free(agent->workers);
+	sl_recorder_fini(&agent->recorder);
 	memset(agent, 0, sizeof(*agent));
 }
 

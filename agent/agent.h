@@ -24,6 +24,8 @@
 #include "agent/metadata.h"
 #include "agent/producer_id.h"
 #include "agent/reconnect.h"
+#include "agent/recorder.h"
+#include "agent/resolution.h"
 #include "agent/shutdown.h"
 #include "agent/timers.h"
 #include "agent/topics.h"
@@ -64,7 +66,7 @@ struct sl_agent_worker {
 	bool stopped;
 	bool kept;           /* stopped with records left in its arena */
 	uint32_t ring_count; /* rings that it reads */
-	struct sl_producer_state producer;
+	struct sl_producer_id_state producer;
 	struct sl_agent_codec codecs[SL_CODECS_MAX];
 	uint32_t codec_count;
 	/* For status; filled by who runs the worker. */
@@ -82,6 +84,11 @@ struct sl_agent_hooks {
 	void (*resolve)(void *ctx, struct sl_resolve *request);
 	/* CPU time of a worker's thread in ns for status; NULL: 0. */
 	uint64_t (*worker_cpu_ns)(void *ctx, uint32_t worker);
+	/*
+	 * Has the worker make a cut of its books, and waits for it a moment. False: it does not answer,
+	 * or has stopped. NULL: nobody else runs it now, the cut is made on the spot.
+	 */
+	bool (*worker_cut)(void *ctx, uint32_t worker);
 	/* Feature `index` of a worker's transport for status; false past the last. */
 	bool (*transport_feature)(void *ctx, uint32_t worker, uint32_t index, const char **name,
 				  bool *in_use);
@@ -90,6 +97,7 @@ struct sl_agent_hooks {
 struct sl_agent {
 	const struct sl_config *config; /* replaced as a whole by a reload */
 	struct sl_log log;
+	struct sl_recorder recorder; /* what the log was told, see worker/flight.h for the rest */
 	struct sl_env env;
 	struct sl_agent_hooks hooks;
 	struct sl_keeper *keeper;
@@ -105,6 +113,7 @@ struct sl_agent {
 	struct sl_refresh refresh;
 	struct sl_topics topics;
 	struct sl_reconnect reconnect;
+	struct sl_resolutions resolutions;
 	struct sl_shutdown shutdown;
 	struct sl_known known;          /* what the arenas held at start */
 	struct sl_admission *admission; /* NULL: no applications (tests of the cluster's side) */

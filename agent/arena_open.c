@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/crash.h"
 #include "agent/settings.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/batch/arena.h"
@@ -19,28 +19,6 @@ enum { CRASHES_MAX = 3, PATH_BYTES = 560, ASIDE_MAX = 1000 };
 /* An agent that lived so long did not crash because of what it loaded. */
 #define SURVIVED_NS (10 * SL_NS_PER_S)
 
-/* A signal's handler is given nothing else to know it by. -1: survived, or it cannot be written. */
-static volatile sig_atomic_t crash_fd = -1;
-
-static void crashed(int number)
-{
-	static const char byte = 'x';
-
-	if (crash_fd >= 0 && write(crash_fd, &byte, 1) < 0)
-		crash_fd = -1; /* nothing can be done about it here */
-	raise(number);         /* its own way now, since the handler is used up */
-}
-
-static void crashes_watch(void)
-{
-	static const int numbers[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE};
-	struct sigaction action = {.sa_handler = crashed,
-				   .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
-
-	for (uint32_t i = 0; i < SL_ARRAY_COUNT(numbers); i++)
-		sigaction(numbers[i], &action, NULL);
-}
-
 void sl_crash_loop_begin(struct sl_agent *agent, struct sl_crash_loop *loop,
 			 const char *private_path)
 {
@@ -48,8 +26,8 @@ void sl_crash_loop_begin(struct sl_agent *agent, struct sl_crash_loop *loop,
 	struct stat st = {0};
 	int fd;
 
-	*loop = (struct sl_crash_loop){.open = true,
-				       .until_ns = sl_agent_now_ns(agent) + SURVIVED_NS};
+	*loop = (struct sl_crash_loop){
+		.open = true, .fd = -1, .until_ns = sl_agent_now_ns(agent) + SURVIVED_NS};
 	snprintf(path, sizeof(path), "%s/crashes", private_path);
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -57,21 +35,21 @@ void sl_crash_loop_begin(struct sl_agent *agent, struct sl_crash_loop *loop,
 	loop->suspect = st.st_size >= CRASHES_MAX;
 	if (loop->suspect && ftruncate(fd, 0) < 0)
 		loop->suspect = false;
-	crash_fd = fd;
-	crashes_watch();
+	loop->fd = fd;
+	sl_crash_count_to(fd);
 }
 
 int sl_crash_loop_turn(struct sl_agent *agent, struct sl_crash_loop *loop, bool end)
 {
 	uint64_t now_ns = sl_agent_now_ns(agent);
-	int fd = crash_fd;
+	int fd = loop->fd;
 
 	if (!loop->open)
 		return -1;
 	if (!end && now_ns < loop->until_ns)
 		return (int)((loop->until_ns - now_ns) / SL_NS_PER_MS) + 1;
 	loop->open = false;
-	crash_fd = -1;
+	sl_crash_count_to(-1);
 	if (fd >= 0 && ftruncate(fd, 0) < 0)
 		SL_LOG(&agent->log, SL_LOG_WARNING, "crashes_not_cleared",
 		       SL_T("error", strerror(errno)));
@@ -80,7 +58,8 @@ int sl_crash_loop_turn(struct sl_agent *agent, struct sl_crash_loop *loop, bool 
 	return -1;
 }
 
-/* Under the first name that is free: what was set aside before may be all that is left of records. */
+/* Under the first name that is free: what was set aside before may be all that is left of records.
+ */
 static int put_aside(struct sl_agent *agent, const char *path, const char *suffix,
 		     const char *reason, struct sl_error *err)
 {

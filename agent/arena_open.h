@@ -17,13 +17,14 @@ struct sl_arena;
 
 /*
  * Crashes in a row, each within 10 s of a start: a byte each in a file of the private folder,
- * appended by a handler of SIGSEGV, SIGABRT and their like. SIGKILL leaves none: whoever sends it
- * has reasons outside of the arena.
+ * appended by the handler of agent/crash.h, which has to be armed. SIGKILL leaves none: whoever
+ * sends it has reasons outside of the arena.
  */
 struct sl_crash_loop {
 	bool open;    /* this start is not survived yet */
 	bool suspect; /* there were three: the arenas that are there are not to be used */
 	uint64_t until_ns;
+	int fd; /* of that file, -1: it cannot be written */
 };
 
 void sl_crash_loop_begin(struct sl_agent *agent, struct sl_crash_loop *loop,

@@ -325,6 +325,12 @@ int sl_cluster_pick(struct sl_agent *agent)
 	return -EHOSTUNREACH;
 }
 
+void sl_cluster_rebootstrap(struct sl_agent *agent)
+{
+	for (uint32_t i = 0; i < SL_BROKERS_MAX; i++)
+		agent->cluster.nodes[i].failed = agent->cluster.nodes[i].used;
+}
+
 void sl_cluster_asked(struct sl_agent *agent, uint32_t broker, bool good)
 {
 	struct sl_cluster *cluster = &agent->cluster;

@@ -75,6 +75,9 @@ int sl_cluster_pick(struct sl_agent *agent);
 /* A node that did not fail lately, at random; negative when there is none. */
 int sl_cluster_node_pick(struct sl_agent *agent);
 
+/* The nodes that are known are not worth asking (KIP-1102): the seeds are, looked up anew. They stay known until then. */
+void sl_cluster_rebootstrap(struct sl_agent *agent);
+
 /* What came of asking that broker. */
 void sl_cluster_asked(struct sl_agent *agent, uint32_t broker, bool good);
 

@@ -81,6 +81,7 @@ uint64_t sl_control_turn(struct sl_agent *agent)
 	timers_run(agent, now_ns);
 	next_ns = earlier(next_ns, sl_refresh_turn(agent, now_ns));
 	next_ns = earlier(next_ns, sl_producer_turn(agent, now_ns));
+	sl_resolutions_turn(agent);
 	if (agent->admission)
 		next_ns = earlier(next_ns, sl_admission_turn(agent, now_ns));
 	next_ns = earlier(next_ns, sl_known_turn(agent, now_ns));

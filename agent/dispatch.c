@@ -14,6 +14,8 @@ static void carried(struct sl_agent *agent, uint32_t worker, struct sl_carry *ca
 		sl_refresh_carried(agent);
 	else if (carry == agent->workers[worker].producer.carry)
 		sl_producer_carried(agent, worker);
+	else
+		sl_resolution_carried(agent, carry);
 }
 
 void sl_dispatch(struct sl_agent *agent, uint32_t worker, const struct sl_msg *msg)
@@ -51,6 +53,9 @@ void sl_dispatch(struct sl_agent *agent, uint32_t worker, const struct sl_msg *m
 		break;
 	case SL_MSG_PARTITION_TROUBLE:
 		sl_retry_trouble(agent, worker, msg);
+		break;
+	case SL_MSG_PARTITION_DOUBT:
+		sl_resolution_want(agent, worker, msg);
 		break;
 	case SL_MSG_PARTITION_FAILED:
 		sl_retry_failed(agent, worker, msg);

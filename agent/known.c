@@ -120,7 +120,7 @@ static int topics_bind(struct sl_agent *agent, const struct sl_arena *arena, int
 static int arena_read(struct sl_agent *agent, uint32_t worker, const struct sl_arena *arena)
 {
 	int32_t *index_of = malloc((arena->topic_count + 1) * sizeof(*index_of));
-	struct sl_producer_state *producer = &agent->workers[worker].producer;
+	struct sl_producer_id_state *producer = &agent->workers[worker].producer;
 	int64_t latest_ms = INT64_MIN;
 	int rc;
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/recorder.h"
 #include "dataplane/base/assert.h"
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
@@ -170,17 +171,46 @@ static bool limit_pass(struct sl_log *log, const char *event, uint64_t *suppress
 	return true;
 }
 
+static void line_make(const struct sl_log *log, struct line *line, enum sl_log_level level,
+		      const char *event, const struct sl_log_field *fields, uint32_t field_count)
+{
+	line_begin(log, line, level, event);
+	for (uint32_t i = 0; i < field_count; i++)
+		line_add_field(line, &fields[i]);
+}
+
+static void line_record(const struct sl_log *log, const struct line *line)
+{
+	uint32_t prefix = log->journal ? (uint32_t)strlen(level_priorities[0]) : 0;
+
+	if (log->recorder)
+		sl_recorder_put(log->recorder, line->text + prefix, line->bytes - prefix);
+}
+
+void sl_log_record(struct sl_log *log, const char *event, const struct sl_log_field *fields,
+		   uint32_t field_count)
+{
+	struct line line;
+
+	line_make(log, &line, SL_LOG_INFO, event, fields, field_count);
+	line_record(log, &line);
+}
+
 void sl_log_write(struct sl_log *log, enum sl_log_level level, const char *event,
 		  const struct sl_log_field *fields, uint32_t field_count)
 {
 	struct line line;
-	uint64_t suppressed;
+	uint64_t suppressed = 0;
+	bool shown = level <= log->level_max && limit_pass(log, event, &suppressed);
+	bool recorded = log->recorder && level < SL_LOG_DEBUG;
 
-	if (level > log->level_max || !limit_pass(log, event, &suppressed))
+	if (!shown && !recorded)
 		return;
-	line_begin(log, &line, level, event);
-	for (uint32_t i = 0; i < field_count; i++)
-		line_add_field(&line, &fields[i]);
+	line_make(log, &line, level, event, fields, field_count);
+	if (recorded)
+		line_record(log, &line);
+	if (!shown)
+		return;
 	if (suppressed)
 		line_add_field(&line, &SL_N("suppressed", suppressed));
 	line_end(log, &line);

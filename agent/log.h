@@ -25,6 +25,8 @@ enum {
 };
 #define SL_LOG_WINDOW_NS (10 * SL_NS_PER_S)
 
+struct sl_recorder;
+
 struct sl_log_limit {
 	const char *event;
 	uint64_t window_start_ns;
@@ -38,6 +40,8 @@ struct sl_log {
 	bool journal; /* lines begin with the journal's priority, "<6>" */
 	uint64_t (*now_ns)(void *ctx);
 	void *ctx;
+	/* Gets every event above DEBUG, whatever level and limits say; NULL: there is none. */
+	struct sl_recorder *recorder;
 	uint32_t limit_count;
 	struct sl_log_limit limits[SL_LOG_EVENTS_MAX];
 };
@@ -70,6 +74,14 @@ void sl_log_init(struct sl_log *log, int fd, bool journal, uint64_t (*now_ns)(vo
 /* event is a literal: lower case, words joined by '_'. */
 void sl_log_write(struct sl_log *log, enum sl_log_level level, const char *event,
 		  const struct sl_log_field *fields, uint32_t field_count);
+
+/* For the recorder only: what is no news in a log, and the cause of things in a dump. */
+#define SL_RECORD(log, event, ...)                                                                 \
+	sl_log_record(log, event, (const struct sl_log_field[]){__VA_ARGS__},                      \
+		      (uint32_t)(sizeof((const struct sl_log_field[]){__VA_ARGS__}) /              \
+				 sizeof(struct sl_log_field)))
+void sl_log_record(struct sl_log *log, const char *event, const struct sl_log_field *fields,
+		   uint32_t field_count);
 
 /* Tells what was held back of events whose window is over. */
 void sl_log_turn(struct sl_log *log);

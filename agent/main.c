@@ -9,13 +9,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "agent/memory.h"
 #include "agent/admission.h"
 #include "agent/agent.h"
 #include "agent/arena_open.h"
 #include "agent/control.h"
+#include "agent/crash.h"
 #include "agent/dispatch.h"
 #include "agent/keeper_use.h"
+#include "agent/memory.h"
 #include "agent/notify.h"
 #include "agent/options.h"
 #include "agent/reload.h"
@@ -82,6 +83,14 @@ static uint64_t hook_cpu_ns(void *ctx, uint32_t worker)
 	struct daemon *self = ctx;
 
 	return sl_worker_thread_cpu_ns(self->agent.workers[worker].thread);
+}
+
+static bool hook_cut(void *ctx, uint32_t worker)
+{
+	struct daemon *self = ctx;
+	struct sl_agent_worker *entry = &self->agent.workers[worker];
+
+	return !entry->stopped && sl_worker_thread_cut(entry->thread);
 }
 
 static bool hook_feature(void *ctx, uint32_t worker, uint32_t index, const char **name,
@@ -206,6 +215,10 @@ static int start(struct daemon *self, struct sl_error *err)
 	self->keeper.private_path = self->dir.private_path;
 	if (rc == 0)
 		rc = sl_agent_keeper_begin(agent, &self->dir, &self->keeper, err);
+	/* Behind the keeper's fork, whose end is no crash of ours. */
+	if (rc == 0 && sl_crash_arm(agent, self->dir.private_path) < 0)
+		SL_LOG(&agent->log, SL_LOG_WARNING, "crash_dump_not_armed",
+		       SL_T("folder", self->dir.private_path));
 	if (rc == 0)
 		rc = sl_control_create(agent, self->dir.listen_fd, &self->control, err);
 	if (rc == 0 && agent->keeper->watch_fd >= 0)
@@ -301,6 +314,7 @@ static int finish(struct daemon *self, bool started)
 	workers_end(self);
 	if (started)
 		code = sl_shutdown_finish(&self->agent);
+	sl_crash_disarm();
 	sl_resolver_destroy(self->resolver);
 	sl_admission_destroy(&self->agent);
 	workers_free(self);
@@ -324,6 +338,7 @@ static int agent_run(struct daemon *self, const struct sl_config *config)
 			  .worker_wake = hook_wake,
 			  .resolve = hook_resolve,
 			  .worker_cpu_ns = hook_cpu_ns,
+			  .worker_cut = hook_cut,
 			  .transport_feature = hook_feature},
 		.log_fd = STDERR_FILENO,
 		.log_journal = sl_notify_journal(STDERR_FILENO),

@@ -6,7 +6,9 @@
 
 #include "agent/admission.h"
 #include "agent/agent.h"
+#include "agent/ledger.h"
 #include "agent/settings.h"
+#include "agent/status_events.h"
 #include "agent/thread.h"
 #include "dataplane/batch/codec.h"
 #include "dataplane/batch/split.h"
@@ -22,10 +24,12 @@ enum {
 	/* Of the status text, as agent/status.c writes it. */
 	STATUS_BYTES = 16 * 1024,
 	STATUS_WORKER_BYTES = 4 * 1024,
-	STATUS_CLIENT_BYTES = 512,
+	STATUS_CLIENT_BYTES = 768,
 	STATUS_RING_BYTES = 256,
 	STATUS_TOPIC_BYTES = 512,
-	STATUS_PARTITION_BYTES = 12,
+	STATUS_PARTITION_BYTES = 12 + 400, /* its leader, and its row with a long name and numbers */
+	STATUS_EVENT_BYTES = 400,
+	STATUS_UNKNOWN_BYTES = 640,
 	STATUS_COPIES = 3, /* a text that grows by doubling, while it is moved */
 };
 
@@ -136,7 +140,10 @@ static uint64_t status_sum(const struct sl_config *config)
 	       (STATUS_BYTES + workers * STATUS_WORKER_BYTES +
 		config->segments_max * (uint64_t)STATUS_CLIENT_BYTES + rings * STATUS_RING_BYTES +
 		config->topics_max * (uint64_t)STATUS_TOPIC_BYTES +
-		config->partitions_max * (uint64_t)STATUS_PARTITION_BYTES);
+		config->partitions_max * (uint64_t)STATUS_PARTITION_BYTES +
+		SL_STATUS_EVENTS_MAX * (uint64_t)STATUS_EVENT_BYTES +
+		SL_STATUS_UNKNOWNS_MAX * (uint64_t)STATUS_UNKNOWN_BYTES) +
+	       sl_book_bytes(config->topics_max, config->partitions_max, config->segments_max);
 }
 
 void sl_memory_of(const struct sl_config *config, struct sl_memory *out)
@@ -146,10 +153,11 @@ void sl_memory_of(const struct sl_config *config, struct sl_memory *out)
 	out->rings_bytes = config->rings_bytes_total;
 	out->clients_bytes = clients_sum(config);
 	out->cluster_bytes = cluster_sum(config);
+	out->recorder_bytes = SL_RECORDER_EVENTS * sizeof(struct sl_recorder_entry);
 	out->status_bytes = status_sum(config);
 	out->program_bytes = PROGRAM_BYTES;
 	out->total_bytes = out->workers_bytes + out->rings_bytes + out->clients_bytes +
-			   out->cluster_bytes + out->status_bytes + out->program_bytes;
+			   out->cluster_bytes + out->recorder_bytes + out->status_bytes + out->program_bytes;
 }
 
 static void line(FILE *out, const char *what, uint64_t bytes, const char *how)
@@ -174,6 +182,7 @@ void sl_memory_print(FILE *out, const struct sl_config *config)
 	line(out, "rings and reports", memory.rings_bytes, "rings.bytes.total");
 	line(out, "applications", memory.clients_bytes, "segments.max");
 	line(out, "cluster", memory.cluster_bytes, "topics.max, partitions.max");
+	line(out, "flight recorder", memory.recorder_bytes, "workers have theirs in their tables");
 	line(out, "status", memory.status_bytes, "while it is asked for");
 	line(out, "program, libraries, stacks", memory.program_bytes, "allowance");
 	line(out, "in all", memory.total_bytes, "");

@@ -21,12 +21,13 @@ struct sl_memory {
 	uint64_t codecs_bytes;       /* of the codecs that the configuration names */
 	uint64_t stack_bytes;
 
-	uint64_t workers_bytes; /* all of the above, of all workers */
-	uint64_t rings_bytes;   /* rings and reports of all applications */
-	uint64_t clients_bytes; /* tables of applications and connections */
-	uint64_t cluster_bytes; /* brokers, topics, partitions, metadata */
-	uint64_t status_bytes;  /* the text of `sluice status` while it is written */
-	uint64_t program_bytes; /* code, libraries, the other stacks, the allocator's own */
+	uint64_t workers_bytes;  /* all of the above, of all workers */
+	uint64_t rings_bytes;    /* rings and reports of all applications */
+	uint64_t clients_bytes;  /* tables of applications and connections */
+	uint64_t cluster_bytes;  /* brokers, topics, partitions, metadata */
+	uint64_t recorder_bytes; /* the control thread's flight recorder */
+	uint64_t status_bytes;   /* the text of `sluice status` while it is written */
+	uint64_t program_bytes;  /* code, libraries, the other stacks, the allocator's own */
 	uint64_t total_bytes;
 };
 

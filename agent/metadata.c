@@ -8,6 +8,7 @@
 #include "agent/agent.h"
 #include "agent/request.h"
 #include "dataplane/base/clock.h"
+#include "dataplane/wire/error_code.h"
 
 enum { RESPONSE_BYTES_START = 256 * 1024, RESPONSE_BYTES_MAX = 64 * 1024 * 1024 };
 
@@ -144,6 +145,21 @@ uint64_t sl_refresh_turn(struct sl_agent *agent, uint64_t now_ns)
 	return ask_ns < next_ns ? ask_ns : next_ns;
 }
 
+/* Of the whole response. 0, or what is done about it. */
+static int response_error(struct sl_agent *agent, struct sl_metadata_reader m)
+{
+	int16_t code;
+
+	if (sl_metadata_end(&m, &code) < 0 || code == 0)
+		return 0;
+	SL_LOG(&agent->log, SL_LOG_WARNING, "metadata_refused", SL_N("code", code),
+	       SL_T("error", sl_kafka_error_name(code)));
+	if (sl_kafka_error_action(code) != SL_ACTION_REBOOTSTRAP)
+		return -EPROTO;
+	sl_cluster_rebootstrap(agent);
+	return -ESTALE;
+}
+
 static int response_apply(struct sl_agent *agent)
 {
 	const struct sl_carry *carry = agent->refresh.carry;
@@ -153,6 +169,8 @@ static int response_apply(struct sl_agent *agent)
 
 	if (rc == 0)
 		rc = sl_metadata_check(&m);
+	if (rc == 0)
+		rc = response_error(agent, m);
 	if (rc == 0)
 		rc = sl_cluster_apply(agent, m);
 	if (rc == 0)

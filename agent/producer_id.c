@@ -13,7 +13,7 @@
 
 #define REFUSED_PAUSE_NS (30 * SL_NS_PER_S)
 
-void sl_producer_fini(struct sl_producer_state *state)
+void sl_producer_fini(struct sl_producer_id_state *state)
 {
 	if (!state->in_flight)
 		free(state->carry);
@@ -21,7 +21,7 @@ void sl_producer_fini(struct sl_producer_state *state)
 
 void sl_producer_wanted(struct sl_agent *agent, uint32_t worker)
 {
-	struct sl_producer_state *state = &agent->workers[worker].producer;
+	struct sl_producer_id_state *state = &agent->workers[worker].producer;
 
 	if (state->wanted)
 		return;
@@ -29,7 +29,7 @@ void sl_producer_wanted(struct sl_agent *agent, uint32_t worker)
 	state->due_ns = sl_agent_now_ns(agent);
 }
 
-static void retry_later(struct sl_agent *agent, struct sl_producer_state *state, bool refused)
+static void retry_later(struct sl_agent *agent, struct sl_producer_id_state *state, bool refused)
 {
 	uint64_t pause_ns =
 		sl_agent_backoff_ns(agent, agent->config->retry_backoff_us,
@@ -42,7 +42,7 @@ static void retry_later(struct sl_agent *agent, struct sl_producer_state *state,
 
 static void ask(struct sl_agent *agent, uint32_t worker)
 {
-	struct sl_producer_state *state = &agent->workers[worker].producer;
+	struct sl_producer_id_state *state = &agent->workers[worker].producer;
 	int32_t broker = sl_cluster_node_pick(agent);
 	struct sl_carry *carry = state->carry;
 
@@ -74,7 +74,7 @@ uint64_t sl_producer_turn(struct sl_agent *agent, uint64_t now_ns)
 	uint64_t next_ns = SL_DEADLINE_NONE;
 
 	for (uint32_t i = 0; i < agent->worker_count; i++) {
-		struct sl_producer_state *state = &agent->workers[i].producer;
+		struct sl_producer_id_state *state = &agent->workers[i].producer;
 
 		if (!state->wanted || state->in_flight)
 			continue;
@@ -105,7 +105,7 @@ static bool code_passes(int16_t code)
 
 static void give(struct sl_agent *agent, uint32_t worker, int64_t id)
 {
-	struct sl_producer_state *state = &agent->workers[worker].producer;
+	struct sl_producer_id_state *state = &agent->workers[worker].producer;
 
 	state->wanted = false;
 	state->failures = 0;
@@ -118,7 +118,7 @@ static void give(struct sl_agent *agent, uint32_t worker, int64_t id)
 
 void sl_producer_carried(struct sl_agent *agent, uint32_t worker)
 {
-	struct sl_producer_state *state = &agent->workers[worker].producer;
+	struct sl_producer_id_state *state = &agent->workers[worker].producer;
 	const struct sl_carry *carry = state->carry;
 	struct sl_init_producer_id_answer answer = {.error_code = 0};
 	struct sl_rbuf body = sl_rbuf_on(carry->response, carry->response_bytes);

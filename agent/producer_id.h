@@ -15,7 +15,7 @@ struct sl_carry;
 
 enum { SL_PRODUCER_RESPONSE_BYTES = 256 };
 
-struct sl_producer_state { /* of a worker */
+struct sl_producer_id_state { /* of a worker */
 	bool wanted;
 	bool in_flight;
 	uint32_t failures;
@@ -31,6 +31,6 @@ struct sl_producer_state { /* of a worker */
 void sl_producer_wanted(struct sl_agent *agent, uint32_t worker);
 void sl_producer_carried(struct sl_agent *agent, uint32_t worker);
 uint64_t sl_producer_turn(struct sl_agent *agent, uint64_t now_ns);
-void sl_producer_fini(struct sl_producer_state *state);
+void sl_producer_fini(struct sl_producer_id_state *state);
 
 #endif

@@ -49,7 +49,11 @@ void sl_reconnect_up(struct sl_agent *agent, uint32_t worker, const struct sl_ms
 	if (note->failures)
 		SL_LOG(&agent->log, SL_LOG_INFO, "broker_connected",
 		       SL_N("node", sl_cluster_node_of(agent, msg->a)), SL_N("worker", worker),
-		       SL_N("class", msg->b));
+		       SL_N("class", msg->b), SL_N("failures", note->failures));
+	else
+		SL_RECORD(&agent->log, "broker_connected",
+			  SL_N("node", sl_cluster_node_of(agent, msg->a)), SL_N("worker", worker),
+			  SL_N("class", msg->b));
 	note->up = true;
 	note->tried = true;
 	note->failures = 0;
@@ -65,6 +69,9 @@ static void down_log(struct sl_agent *agent, uint32_t worker, const struct sl_ms
 	       was_up ? "broker_disconnected" : "broker_connect_failed", SL_N("node", broker->node),
 	       SL_T("address", sl_address_text(&broker->address, text)), SL_N("worker", worker),
 	       SL_N("class", msg->b), SL_T("error", error ? strerror(abs(error)) : "closed"));
+	if (!error)
+		SL_RECORD(&agent->log, "broker_disconnected", SL_N("node", broker->node),
+			  SL_N("worker", worker), SL_N("class", msg->b), SL_T("error", "closed"));
 }
 
 void sl_reconnect_down(struct sl_agent *agent, uint32_t worker, const struct sl_msg *msg)

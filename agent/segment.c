@@ -65,18 +65,23 @@ static uint64_t ring_dropped(const struct sl_agent_segment *segment, uint32_t ri
 	return atomic_load_explicit(&page->dropped_count, memory_order_relaxed);
 }
 
+uint64_t sl_agent_segment_dropped(const struct sl_agent_segment *segment)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t r = 0; segment->data && r < segment->geometry.ring_count; r++)
+		sum += ring_dropped(segment, r);
+	return sum;
+}
+
 uint64_t sl_agent_segments_dropped(const struct sl_agent *agent)
 {
 	uint64_t sum = agent->dropped_gone;
 
 	if (!agent->admission)
 		return sum;
-	for (uint32_t i = 0; i < agent->admission->segments_max; i++) {
-		const struct sl_agent_segment *segment = &agent->admission->segments[i];
-
-		for (uint32_t r = 0; segment->data && r < segment->geometry.ring_count; r++)
-			sum += ring_dropped(segment, r);
-	}
+	for (uint32_t i = 0; i < agent->admission->segments_max; i++)
+		sum += sl_agent_segment_dropped(&agent->admission->segments[i]);
 	return sum;
 }
 
@@ -85,8 +90,7 @@ void sl_agent_segment_release(struct sl_agent *agent, uint32_t index)
 	struct sl_agent_segment *segment = segment_of(agent, index);
 	uint32_t generation = segment->generation + 1;
 
-	for (uint32_t r = 0; segment->data && r < segment->geometry.ring_count; r++)
-		agent->dropped_gone += ring_dropped(segment, r);
+	agent->dropped_gone += sl_agent_segment_dropped(segment);
 	for (uint32_t r = 0; r < segment->geometry.ring_count; r++)
 		agent->workers[segment->worker[r]].ring_count--;
 	agent->admission->mapped_bytes -= sl_segment_bytes(&segment->geometry);

@@ -129,6 +129,9 @@ void sl_agent_segment_release(struct sl_agent *agent, uint32_t segment);
 /* Records that applications had to drop, those of segments that are gone included. */
 uint64_t sl_agent_segments_dropped(const struct sl_agent *agent);
 
+/* The same of one segment; 0 where there is none. */
+uint64_t sl_agent_segment_dropped(const struct sl_agent_segment *segment);
+
 /* Words for enum sl_poison. */
 const char *sl_agent_poison_name(uint64_t code);
 

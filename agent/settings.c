@@ -12,7 +12,7 @@ enum {
 	RECV_BUFFER_BYTES = 16 * 1024,
 	RECV_BUFFER_COUNT = 64,
 	SENDS_MAX = 64,
-	USER_TIMEOUT_MS = 30000,
+	USER_TIMEOUT_MS = 30000, /* after it the kernel lets a dead connection's bytes go */
 	KEEPALIVE_S = 30,
 	BATCH_RECORDS_MAX = 65535,
 };
@@ -37,6 +37,8 @@ void sl_settings_worker(const struct sl_config *config, uint32_t index,
 	out->request_bytes_max = out->record_bytes_max > REQUEST_BYTES_SOFT ? out->record_bytes_max
 									    : REQUEST_BYTES_SOFT;
 	out->request_timeout_ns = config->request_timeout_us * SL_NS_PER_US;
+	out->orphan_ttl_ns = config->orphan_ttl_us * SL_NS_PER_US;
+	out->resume_strict = config->resume == SL_CONFIG_RESUME_STRICT;
 	out->connect_timeout_ns = config->connection_setup_timeout_us * SL_NS_PER_US;
 	snprintf(out->client_id, sizeof(out->client_id), "%s", config->client_id);
 }

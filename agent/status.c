@@ -8,6 +8,8 @@
 #include "agent/admission.h"
 #include "agent/agent.h"
 #include "agent/json.h"
+#include "agent/ledger.h"
+#include "agent/status_events.h"
 
 static uint64_t load(const _Atomic uint64_t *counter)
 {
@@ -16,6 +18,17 @@ static uint64_t load(const _Atomic uint64_t *counter)
 
 static const char *const class_names[SL_CONN_CLASS_COUNT] = {"acks_all", "acks_one", "acks_none",
 							     "control"};
+
+/* A row of the ledger: its law holds in each. */
+static void put_counts(struct sl_json *json, const struct sl_counts *counts, uint64_t dropped)
+{
+	sl_json_u64(json, "in", sl_counts_in(counts) + dropped);
+	sl_json_u64(json, "persisted", counts->persisted);
+	sl_json_u64(json, "failed", counts->failed);
+	sl_json_u64(json, "unknown", counts->unknown);
+	sl_json_u64(json, "dropped", dropped);
+	sl_json_u64(json, "queued", counts->queued);
+}
 
 static void put_connections(const struct sl_agent *agent, struct sl_json *json, uint32_t broker)
 {
@@ -37,7 +50,8 @@ static void put_connections(const struct sl_agent *agent, struct sl_json *json, 
 	sl_json_end(json);
 }
 
-static void put_cluster(const struct sl_agent *agent, struct sl_json *json)
+static void put_cluster(const struct sl_agent *agent, const struct sl_book *book,
+			struct sl_json *json)
 {
 	const struct sl_cluster *cluster = &agent->cluster;
 
@@ -62,48 +76,74 @@ static void put_cluster(const struct sl_agent *agent, struct sl_json *json)
 			node->broker >= 0
 				? sl_address_text(&cluster->brokers[node->broker].address, text)
 				: NULL);
-		if (node->broker >= 0)
+		if (node->broker >= 0) {
+			put_counts(json, &book->brokers[node->broker], 0);
 			put_connections(agent, json, (uint32_t)node->broker);
+		}
 		sl_json_end(json);
 	}
 	sl_json_end(json);
 	sl_json_end(json);
 }
 
-struct topic_sums {
-	uint64_t consumed, persisted, failed, unknown, bytes;
-};
-
-static void put_topic(const struct sl_agent *agent, struct sl_json *json, uint32_t index)
+static uint64_t topic_bytes(const struct sl_agent *agent, uint32_t index)
 {
-	const struct sl_topic *topic = &agent->topics.list[index];
-	struct topic_sums sums = {0};
+	uint64_t bytes = 0;
 
 	for (uint32_t w = 0; w < agent->worker_count; w++) {
 		const struct sl_topic_stats *stats =
 			sl_worker_topic_stats(agent->workers[w].worker, index);
 
-		if (!stats)
-			continue;
-		sums.consumed += load(&stats->consumed);
-		sums.persisted += load(&stats->persisted);
-		sums.failed += load(&stats->failed);
-		sums.unknown += load(&stats->unknown);
-		sums.bytes += load(&stats->bytes);
+		if (stats)
+			bytes += load(&stats->bytes);
 	}
+	return bytes;
+}
+
+static void put_topic(const struct sl_agent *agent, const struct sl_book *book,
+		      struct sl_json *json, uint32_t index)
+{
+	const struct sl_topic *topic = &agent->topics.list[index];
+	const struct sl_book_topic *row = &book->topics[index];
+
 	sl_json_object(json, NULL);
 	sl_json_text(json, "name", topic->name);
 	sl_json_i64(json, "error", topic->error);
 	sl_json_u64(json, "partitions", topic->known ? topic->partition_count : 0);
+	sl_json_text(json, "resolution", sl_resolution_way_name(topic->resolution));
 	sl_json_array(json, "leaders");
 	for (uint32_t p = 0; topic->known && p < topic->partition_count; p++)
 		sl_json_i64(json, NULL, topic->leaders[p].node);
 	sl_json_end(json);
-	sl_json_u64(json, "consumed", sums.consumed);
-	sl_json_u64(json, "persisted", sums.persisted);
-	sl_json_u64(json, "failed", sums.failed);
-	sl_json_u64(json, "unknown", sums.unknown);
-	sl_json_u64(json, "bytes", sums.bytes);
+	sl_json_u64(json, "consumed", sl_counts_in(&row->counts));
+	put_counts(json, &row->counts, 0);
+	sl_json_u64(json, "rejected", row->rejected);
+	sl_json_u64(json, "bytes", topic_bytes(agent, index));
+	sl_json_end(json);
+}
+
+/* Those that have seen a record. */
+static void put_partitions(const struct sl_agent *agent, const struct sl_book *book,
+			   struct sl_json *json)
+{
+	sl_json_array(json, "partitions");
+	for (uint32_t t = 0; t < book->topic_count; t++) {
+		const struct sl_topic *topic = &agent->topics.list[t];
+
+		for (uint32_t p = 0; p < book->topics[t].partition_count; p++) {
+			const struct sl_counts *counts = &book->topics[t].partitions[p];
+
+			if (sl_counts_in(counts) == 0)
+				continue;
+			sl_json_object(json, NULL);
+			sl_json_text(json, "topic", topic->name);
+			sl_json_u64(json, "partition", p);
+			sl_json_i64(json, "leader",
+				    p < topic->partition_count ? topic->leaders[p].node : -1);
+			put_counts(json, counts, 0);
+			sl_json_end(json);
+		}
+	}
 	sl_json_end(json);
 }
 
@@ -205,7 +245,8 @@ static void put_ring(const struct sl_agent_segment *segment, struct sl_json *jso
 	sl_json_end(json);
 }
 
-static void put_applications(const struct sl_agent *agent, struct sl_json *json)
+static void put_applications(const struct sl_agent *agent, const struct sl_book *book,
+			     struct sl_json *json)
 {
 	sl_json_array(json, "applications");
 	for (uint32_t i = 0; agent->admission && i < agent->admission->segments_max; i++) {
@@ -220,6 +261,7 @@ static void put_applications(const struct sl_agent *agent, struct sl_json *json)
 		sl_json_text(json, "state", sl_agent_segment_state_name(segment->state));
 		sl_json_bool(json, "connected", segment->client >= 0);
 		sl_json_u64(json, "ring_bytes", segment->geometry.ring_bytes);
+		put_counts(json, &book->applications[i].counts, book->applications[i].dropped);
 		sl_json_array(json, "rings");
 		for (uint32_t r = 0; r < segment->geometry.ring_count; r++)
 			put_ring(segment, json, r);
@@ -303,18 +345,26 @@ static void put_keeper(const struct sl_keeper *keeper, struct sl_json *json)
 	sl_json_text(json, "keeper_note", keeper->reason[0] ? keeper->reason : NULL);
 }
 
-static void put_ledger(const struct sl_agent *agent, struct sl_json *json)
+static void put_row(struct sl_json *json, const char *name, const struct sl_counts *counts,
+		    uint64_t dropped)
 {
-	struct sl_ledger ledger;
+	sl_json_object(json, name);
+	put_counts(json, counts, dropped);
+	sl_json_end(json);
+}
 
-	sl_ledger_read(agent, &ledger);
+static void put_ledger(const struct sl_book *book, struct sl_json *json)
+{
 	sl_json_object(json, "ledger");
-	sl_json_u64(json, "in", ledger.in);
-	sl_json_u64(json, "persisted", ledger.persisted);
-	sl_json_u64(json, "failed", ledger.failed);
-	sl_json_u64(json, "unknown", ledger.unknown);
-	sl_json_u64(json, "dropped", ledger.dropped);
-	sl_json_u64(json, "queued", ledger.queued);
+	put_counts(json, &book->total, book->dropped);
+	sl_json_bool(json, "exact", book->exact);
+	sl_json_end(json);
+	sl_json_object(json, "ledger_rest");
+	put_row(json, "not_told", &book->not_told, 0);
+	put_row(json, "applications_gone", &book->gone, book->gone_dropped);
+	put_row(json, "no_broker", &book->no_broker, 0);
+	put_row(json, "no_topic", &book->no_topic, 0);
+	sl_json_u64(json, "unknown_acks_none", book->unknown_unacked);
 	sl_json_end(json);
 }
 
@@ -322,7 +372,10 @@ char *sl_status_json(struct sl_agent *agent, size_t *bytes)
 {
 	static const char *const states[] = {"running", "draining", "stopping", "over"};
 	struct sl_json json;
+	struct sl_book book;
 
+	if (sl_book_open(agent, &book) < 0)
+		return NULL;
 	sl_json_init(&json);
 	sl_json_object(&json, NULL);
 	sl_json_text(&json, "version", SL_VERSION);
@@ -331,20 +384,24 @@ char *sl_status_json(struct sl_agent *agent, size_t *bytes)
 		    (sl_agent_now_ns(agent) - agent->started_ns) / SL_NS_PER_MS);
 	sl_json_u64(&json, "epoch", agent->epoch);
 	put_keeper(agent->keeper, &json);
-	put_cluster(agent, &json);
+	put_cluster(agent, &book, &json);
 	sl_json_array(&json, "topics");
 	for (uint32_t i = 0; i < agent->topics.count; i++)
-		put_topic(agent, &json, i);
+		put_topic(agent, &book, &json, i);
 	sl_json_end(&json);
+	put_partitions(agent, &book, &json);
 	sl_json_array(&json, "workers");
 	for (uint32_t i = 0; i < agent->worker_count; i++)
 		put_worker(agent, &json, i);
 	sl_json_end(&json);
 	put_process(&json);
-	put_applications(agent, &json);
+	put_applications(agent, &book, &json);
 	put_budgets(agent, &json);
 	put_refusals(agent, &json);
-	put_ledger(agent, &json);
+	put_ledger(&book, &json);
+	sl_status_unknowns(agent, &json);
+	sl_status_events(agent, &json);
 	sl_json_end(&json);
+	sl_book_close(&book);
 	return sl_json_finish(&json, bytes);
 }

@@ -173,6 +173,8 @@ static void partitions_apply(struct sl_agent *agent, struct sl_topic *topic,
 		       SL_N("partitions", topic->partition_count));
 	topic->error = 0;
 	topic->unknown_since_ns = 0;
+	if (!was_known)
+		sl_resolution_probe(agent, (uint32_t)(topic - agent->topics.list));
 }
 
 static void topic_refuse(struct sl_agent *agent, struct sl_topic *topic, int16_t code)

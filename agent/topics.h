@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/resolution.h"
 #include "dataplane/wire/metadata.h"
 #include "dataplane/worker/messages.h"
 
@@ -28,6 +29,7 @@ struct sl_topic {
 	int16_t error;             /* what its records fail with, 0: they wait or go */
 	int16_t trouble;           /* what metadata said last; for status and log */
 	uint64_t unknown_since_ns; /* 0: it is not unknown */
+	enum sl_resolution_way resolution; /* see resolution.h */
 	struct sl_uuid id;
 	uint32_t partition_count;
 	struct sl_topic_leader *leaders;

@@ -19,8 +19,16 @@
 #include "dataplane/batch/arena.h"
 #include "dataplane/shm/wake.h"
 #include "dataplane/transport/uring/uring.h"
+#include "dataplane/worker/ledger.h"
 
-enum { EVENTS_MAX = 16, TAG_INBOX = 1, TAG_OTHER = 0 };
+enum {
+	EVENTS_MAX = 16,
+	TAG_INBOX = 1,
+	TAG_OTHER = 0,
+	/* A turn takes some 100 us; a worker that was put off its core for long is waited for. */
+	CUT_PAUSE_NS = 50 * 1000,
+	CUT_WAIT_NS = 100 * 1000 * 1000,
+};
 
 struct sl_worker_thread {
 	struct sl_worker *worker;
@@ -300,6 +308,20 @@ void sl_worker_thread_wake(struct sl_worker_thread *thread)
 	/* A counter that is full means that the thread is being woken already. */
 	if (write(thread->inbox_fd, &one, sizeof(one)) < 0)
 		return;
+}
+
+bool sl_worker_thread_cut(struct sl_worker_thread *thread)
+{
+	const struct timespec pause = {.tv_nsec = CUT_PAUSE_NS};
+
+	sl_worker_cut_ask(thread->worker);
+	sl_worker_thread_wake(thread);
+	for (uint64_t waited = 0; waited < CUT_WAIT_NS; waited += CUT_PAUSE_NS) {
+		if (sl_worker_cut_ready(thread->worker))
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return sl_worker_cut_ready(thread->worker);
 }
 
 uint64_t sl_worker_thread_cpu_ns(const struct sl_worker_thread *thread)

@@ -42,6 +42,10 @@ struct sl_worker *sl_worker_thread_worker(struct sl_worker_thread *thread);
 /* Control thread: the inbox got something. */
 void sl_worker_thread_wake(struct sl_worker_thread *thread);
 
+/* Control thread: has the worker make a cut of its books and waits for it, 0.1 s at most. False: it
+ * did not answer. */
+bool sl_worker_thread_cut(struct sl_worker_thread *thread);
+
 uint64_t sl_worker_thread_cpu_ns(const struct sl_worker_thread *thread);
 /* The core it is pinned to. Any thread, after create. */
 int32_t sl_worker_thread_core(const struct sl_worker_thread *thread);

@@ -45,6 +45,8 @@ enum sl_config_partitioner {
 enum sl_config_transport { SL_CONFIG_TRANSPORT_URING, SL_CONFIG_TRANSPORT_DPDK };
 enum sl_config_security { SL_CONFIG_SECURITY_PLAINTEXT };
 enum sl_config_dns_lookup { SL_CONFIG_DNS_USE_ALL_IPS };
+enum sl_config_resume { SL_CONFIG_RESUME_RENUMBER, SL_CONFIG_RESUME_STRICT };
+
 enum sl_config_log_level {
 	SL_CONFIG_LOG_ERROR,
 	SL_CONFIG_LOG_WARNING,
@@ -172,6 +174,8 @@ struct sl_config {
 	uint32_t partitions_max; /* of each worker */
 	uint64_t handshake_timeout_us;
 	uint64_t shutdown_timeout_us;
+	int32_t resume; /* enum sl_config_resume */
+	uint64_t orphan_ttl_us;
 	uint64_t idle_spin_us;
 	uint32_t io_uring_disable; /* bits of enum sl_config_uring_feature */
 	int32_t log_level;         /* enum sl_config_log_level */

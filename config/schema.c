@@ -70,6 +70,12 @@ static const struct sl_config_name log_names[] = {
 	{NULL, 0, false},
 };
 
+static const struct sl_config_name resume_names[] = {
+	{"renumber", SL_CONFIG_RESUME_RENUMBER, false},
+	{"strict", SL_CONFIG_RESUME_STRICT, false},
+	{NULL, 0, false},
+};
+
 static const struct sl_config_name uring_names[] = {
 	{"single_issuer", SL_CONFIG_URING_SINGLE_ISSUER, false},
 	{"defer_taskrun", SL_CONFIG_URING_DEFER_TASKRUN, false},
@@ -258,6 +264,14 @@ const struct sl_config_row sl_config_rows[] = {
 	{"shutdown.timeout.ms", DURATION_MS, GLOBAL(shutdown_timeout_us), .standard = "30000",
 	 .reload = true, RANGE(0, MS_MAX),
 	 .help = "How long TERM may take to send what was committed"},
+	{"resume", .type = SL_CONFIG_ENUM, GLOBAL(resume), .names = resume_names,
+	 .standard = "renumber",
+	 .help = "What becomes of records that may have been written when their leader says that "
+		 "they were not: sent again, or unknown (strict)"},
+	{"orphan.ttl.ms", DURATION_MS, GLOBAL(orphan_ttl_us), .standard = "60000",
+	 RANGE(1, MS_MAX),
+	 .help = "How long a request without an answer may still reach a log; only then is a "
+		 "leader believed that it was not written"},
 	{"idle.spin.us", DURATION_US, GLOBAL(idle_spin_us), .standard = "5",
 	 RANGE(0, 1000000), .help = "How long a worker without work spins before it sleeps"},
 	{"io_uring.disable", .type = SL_CONFIG_FLAGS, GLOBAL(io_uring_disable),

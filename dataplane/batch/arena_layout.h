@@ -314,11 +314,14 @@ static inline uint32_t sl_seq_add(uint32_t seq, uint32_t records)
 
 /*
  * descriptor.error: outcome:2 (enum sl_outcome; 0 before RESOLVED) | Kafka error code:14, two's
- * complement. Kafka's codes lie between -1 and a few hundred.
+ * complement. Kafka's codes lie between -1 and a few hundred; what no 14 bits hold is told as -1,
+ * UNKNOWN_SERVER_ERROR.
  */
 static inline int16_t sl_error_pack(enum sl_outcome outcome, int16_t error)
 {
-	return (int16_t)(uint16_t)((uint32_t)outcome << 14 | ((uint32_t)error & 0x3fff));
+	uint32_t code = error < -8192 || error > 8191 ? UINT32_MAX : (uint32_t)error;
+
+	return (int16_t)(uint16_t)((uint32_t)outcome << 14 | (code & 0x3fff));
 }
 
 static inline enum sl_outcome sl_error_outcome(int16_t packed)

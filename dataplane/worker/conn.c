@@ -172,7 +172,9 @@ static void ready(struct sl_worker *w, struct conn *c)
 	}
 	c->state = CONN_READY;
 	sl_conn_down_set(w, c, false);
+	c->made++;
 	c->versions_fallback = false;
+	c->versions_stale = false;
 	STAT_ADD(w->stats.connects, 1);
 	sl_worker_tell(w, &msg);
 }
@@ -227,6 +229,7 @@ static int carry_answered(struct sl_worker *w, struct request *r, const struct s
 	memmove(carry->response, body->pos, bytes);
 	carry->response_bytes = (uint32_t)bytes;
 	carry->version = r->version;
+	carry->connection = w->conns[r->conn].made;
 	sl_carry_done(w, carry, 0);
 	return 0;
 }
@@ -256,6 +259,8 @@ static int frame_done(struct sl_worker *w, struct conn *c, const uint8_t *data, 
 	if (rc < 0)
 		return rc;
 	oldest_done(w, c);
+	if (c->versions_stale && c->state == CONN_READY)
+		sl_conn_fail(w, c, 0);
 	return kind == REQUEST_VERSIONS ? versions_answered(w, c, &body, version) : 0;
 }
 

@@ -224,6 +224,7 @@ static enum step reject(struct sl_worker *w, struct ring *ring, struct topic *to
 		return STEP_WAITS_ARENA;
 	STAT_ADD(w->stats.failed, 1);
 	STAT_ADD(topic->stats.failed, 1);
+	w->ledger.rejected[topic - w->topics]++;
 	STAT_ADD(w->stats.queued, (uint64_t)-1); /* counted in with the run */
 	return STEP_TAKEN;
 }
@@ -445,6 +446,7 @@ static void rejects_resolve(struct sl_worker *w)
 
 	for (i = 0; i < count; i++) {
 		w->extras[batches[i]] = (struct batch_extra){.link = NONE, .partition = NONE};
+		sl_ledger_resolved(w, batches[i]);
 		sl_resolved_push(w, batches[i]);
 	}
 }

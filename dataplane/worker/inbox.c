@@ -82,6 +82,7 @@ static uint32_t partitions_grow(struct sl_worker *w, uint32_t index, uint32_t co
 static void leader_set(struct sl_worker *w, struct partition *p, const struct sl_topic_route *route)
 {
 	uint32_t broker = route->broker < 0 ? NONE : (uint32_t)route->broker;
+	uint32_t before;
 
 	if (route->leader_epoch >= 0 && route->leader_epoch < p->leader_epoch)
 		return; /* from a broker that is behind */
@@ -89,12 +90,16 @@ static void leader_set(struct sl_worker *w, struct partition *p, const struct sl
 		return;
 	if (p->listed_in)
 		sl_conn_ready_remove(w, p);
-	if (broker != p->broker)
+	if (broker != p->broker) {
 		p->warm = false;
+		sl_doubt_moved(w, p);
+	}
+	before = p->broker;
 	p->broker = broker;
 	sl_share_move(w, p);
 	p->leader_epoch = route->leader_epoch;
 	p->held = false;
+	sl_flight_leader(w, p, before);
 }
 
 static void topic_routes(struct sl_worker *w, uint32_t index, struct sl_topic_routes *routes)
@@ -124,8 +129,10 @@ static void topic_routes(struct sl_worker *w, uint32_t index, struct sl_topic_ro
 	for (i = 0; i < count && i < routes->partition_count; i++) {
 		struct partition *p = &w->partitions[topic->tables->partitions[i]];
 
-		if (recreated)
+		if (recreated) {
 			p->leader_epoch = -1;
+			sl_arena_partition_leader_store(w->arena, p->slot, 0);
+		}
 		leader_set(w, p, &routes->partitions[i]);
 		sl_available_set(w, p);
 		sl_partition_update(w, p);
@@ -144,6 +151,19 @@ static void partition_retry(struct sl_worker *w, uint32_t index, uint64_t partit
 	p = &w->partitions[topic->tables->partitions[partition]];
 	p->held = false;
 	sl_available_update(w, p);
+	sl_partition_update(w, p);
+}
+
+static void partition_seen(struct sl_worker *w, const struct sl_msg *msg)
+{
+	struct topic *topic = &w->topics[msg->a];
+	uint32_t partition = (uint32_t)msg->b;
+	struct partition *p;
+
+	if (partition >= topic->partition_count)
+		return;
+	p = &w->partitions[topic->tables->partitions[partition]];
+	sl_doubt_seen(w, p, (enum sl_seen)(msg->b >> 32), (int16_t)(uint16_t)msg->c, (uint32_t)(msg->c >> 32));
 	sl_partition_update(w, p);
 }
 
@@ -181,6 +201,7 @@ static void broker_remove(struct sl_worker *w, uint32_t index)
 
 	w->brokers[index].removing = true;
 	w->brokers[index].set = false;
+	sl_ledger_broker_gone(w, index);
 	sl_conn_disconnect(w, index);
 	sl_worker_tell(w, &gone);
 }
@@ -276,6 +297,9 @@ static void message_apply(struct sl_worker *w, const struct sl_msg *msg)
 		break;
 	case SL_MSG_PARTITION_RETRY:
 		partition_retry(w, msg->a, msg->b);
+		break;
+	case SL_MSG_PARTITION_SEEN:
+		partition_seen(w, msg);
 		break;
 	case SL_MSG_PRODUCER_ID:
 		producer_id_set(w, (int64_t)msg->b);

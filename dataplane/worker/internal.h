@@ -9,6 +9,7 @@
  *   conn.c       connections, frames, versions           carry.c      the control thread's requests
  *   resume.c     what an earlier agent left
  *   cut.c        batches that are refused as they are     budget.c     shares that are full, partitions to avoid
+ *   ledger.c     the books by partition, broker and ring   flight.c   the flight recorder
  *
  * All of it runs on the worker's thread.
  */
@@ -30,7 +31,9 @@
 #include "dataplane/transport/transport.h"
 #include "dataplane/wire/api.h"
 #include "dataplane/wire/produce.h"
+#include "dataplane/worker/flight.h"
 #include "dataplane/worker/heap.h"
+#include "dataplane/worker/ledger.h"
 #include "dataplane/worker/messages.h"
 #include "dataplane/worker/worker.h"
 
@@ -69,6 +72,7 @@ struct ring {
 	uint64_t report_write_pos;
 	uint64_t report_read_pos; /* as last seen */
 	uint64_t settled, failed, unknown; /* records, as shown in the page */
+	uint64_t settled_base, failed_base, unknown_base; /* of that, under earlier agents */
 	uint64_t report_told_pos; /* wake_fd was written at */
 	uint32_t report_slots;
 	uint32_t slot;    /* in the arena */
@@ -125,6 +129,13 @@ struct topic {
 	struct sl_topic_stats stats;
 };
 
+enum doubt {
+	DOUBT_NONE,
+	DOUBT_WAITS,  /* to ask the leader, or to ask it again */
+	DOUBT_ASKED,
+	DOUBT_PROVES, /* one batch is sent again: its success proves it and those before it */
+};
+
 /*
  * A partition's line: at most one OPEN batch (or one being compressed), a queue of SEALED ones, and the SENT ones, in
  * order. SENT batches that are not in flight are to be sent again, the lowest first.
@@ -151,8 +162,14 @@ struct partition {
 	bool leave;            /* the open batch leaves now: linger is over, or flush */
 	bool held;             /* trouble: until the control thread says */
 	bool lost;             /* the leader does not know our sequence any more: numbers start over */
+	bool led;              /* it had a leader before: another one is news */
 	bool warm;             /* a success of this producer id on this connection: batches may be pipelined */
 	uint64_t success_ns;   /* the last one */
+	enum doubt doubt;      /* see doubt.c */
+	uint32_t doubt_asked;  /* how often in this doubt */
+	uint64_t doubt_due_ns; /* DOUBT_WAITS: until then */
+	uint32_t proof;        /* DOUBT_PROVES: the batch that is sent again */
+	uint64_t orphan_ns;    /* when an attempt was last left unanswered: it may still be executed; 0 never */
 };
 
 /* What a batch's descriptor does not say: volatile, relearned after a restart. */
@@ -162,6 +179,7 @@ struct batch_extra {
 	bool in_flight;
 	bool unclean; /* some attempt had no definite "no": it may be in the log */
 	int16_t error; /* of the last attempt */
+	uint32_t told; /* records, from RESOLVED */
 };
 
 enum conn_state {
@@ -182,6 +200,8 @@ struct conn {
 	int16_t produce_version, produce_version_id; /* with topic names; with topic ids, or -1 */
 	bool versions_fallback; /* v3 was refused: v0 */
 	bool down; /* it failed, and has neither been ready since nor anything left to be ready for */
+	bool versions_stale; /* a version that was offered is refused: asked again on a new connection */
+	uint32_t made; /* counts the times it was ready */
 	int close_error;
 	int32_t correlation_next;
 	uint64_t deadline_ns; /* connecting and versions */
@@ -285,6 +305,18 @@ struct sl_worker {
 	uint64_t scan_at_ns;
 	uint32_t live_batches; /* open, sealed or sent */
 
+	struct ledger {
+		struct sl_counts *partitions; /* by place in worker->partitions; outcomes, queued is 0 */
+		struct sl_counts *brokers;    /* by broker, and one more; the same */
+		uint64_t *rejected;           /* by topic */
+		struct sl_counts not_told, unplaced;
+		uint64_t unknown_unacked;
+		struct sl_worker_cut cut;
+		/* written by: control; read by: worker. The other way round: done, release after the cut (acquire). */
+		_Atomic uint32_t cut_asked, cut_done;
+	} ledger;
+	struct sl_flight flight, unknowns;
+
 	struct sl_msg_ring inbox, outbox;
 	struct sl_msg *backlog; /* outgoing messages that found the ring full */
 	uint32_t backlog_count, backlog_max;
@@ -346,6 +378,9 @@ void sl_ready_push(struct sl_worker *w, struct partition *p, uint32_t batch);
 uint32_t sl_ready_pop(struct sl_worker *w, struct partition *p);
 void sl_partitions_scan(struct sl_worker *w);
 void sl_partition_recover(struct sl_worker *w, struct partition *p);
+/* Under the next epoch: nothing is in flight, and what is in doubt becomes unknown. */
+void sl_partition_start_over(struct sl_worker *w, struct partition *p);
+bool sl_sequence_before(uint32_t a, uint32_t b);
 struct conn *sl_partition_conn(struct sl_worker *w, const struct partition *p);
 bool sl_partition_idempotent(const struct sl_worker *w, const struct partition *p);
 
@@ -370,6 +405,21 @@ bool sl_share_ask(struct sl_worker *w, const struct partition *p, uint32_t chunk
 /* What p holds counts for its new leader. */
 void sl_share_move(struct sl_worker *w, const struct partition *p);
 void sl_arena_waiters_release(struct sl_worker *w);
+
+/*
+ * doubt.c. begin: true when the partition's batches are looked after there, and nothing of it is sent meanwhile; nothing is
+ * in flight. refused: true when that batch's refusal says nothing of the attempts before, and its partition is in doubt now.
+ */
+bool sl_doubt_begin(struct sl_worker *w, struct partition *p);
+/* Something is in doubt that the leader may have forgotten since: to send it again could write it twice. */
+bool sl_doubt_aged(const struct sl_worker *w, const struct partition *p);
+/* The same, found at load: nothing is sent before the leader was asked. */
+void sl_doubt_resumed(struct sl_worker *w, struct partition *p);
+bool sl_doubt_refused(struct sl_worker *w, struct partition *p, uint32_t batch, int16_t error);
+void sl_doubt_seen(struct sl_worker *w, struct partition *p, enum sl_seen seen, int16_t epoch, uint32_t last_seq);
+void sl_doubt_moved(struct sl_worker *w, struct partition *p);
+void sl_doubt_gone(struct partition *p, uint32_t batch);
+void sl_doubt_scan(struct sl_worker *w, struct partition *p);
 
 /* seal.c */
 void sl_partition_seal(struct sl_worker *w, struct partition *p);
@@ -416,6 +466,32 @@ void sl_resume_ring_drop(struct sl_worker *w, uint32_t slot);
 void sl_resume_give_up(struct sl_worker *w, uint32_t segment_slot);
 uint16_t sl_resume_topic_of(const struct sl_worker *w, uint32_t arena_topic);
 void sl_resume_cluster(struct sl_worker *w, const char *id);
+
+/* ledger.c */
+int sl_ledger_init(struct sl_worker *w);
+void sl_ledger_fini(struct sl_worker *w);
+uint64_t sl_ledger_memory_bytes(const struct sl_worker_options *o);
+/* A batch that is being given its outcome, before it is RESOLVED. */
+void sl_ledger_settled(struct sl_worker *w, uint32_t batch, enum sl_outcome outcome, int16_t error);
+/* The same for one that was found with its outcome, or holds rejected records: nothing is noted of it. */
+void sl_ledger_found(struct sl_worker *w, uint32_t batch, enum sl_outcome outcome);
+void sl_ledger_resolved(struct sl_worker *w, uint32_t batch);
+void sl_ledger_told(struct sl_worker *w, uint32_t batch, uint32_t records, bool all);
+void sl_ledger_ring_begin(struct ring *ring);
+void sl_ledger_broker_gone(struct sl_worker *w, uint32_t broker);
+void sl_ledger_turn(struct sl_worker *w);
+
+/* flight.c */
+int sl_flights_init(struct sl_worker *w);
+void sl_flights_fini(struct sl_worker *w);
+void sl_flight_note(struct sl_worker *w, const struct sl_flight_event *event);
+void sl_flight_leader(struct sl_worker *w, struct partition *p, uint32_t before);
+void sl_flight_refused(struct sl_worker *w, const struct partition *p, uint32_t batch, int16_t error);
+void sl_flight_mended(struct sl_worker *w, const struct partition *p);
+void sl_flight_epoch(struct sl_worker *w, const struct partition *p);
+void sl_flight_throttled(struct sl_worker *w, const struct conn *c, int32_t throttle_ms);
+void sl_flight_ended(struct sl_worker *w, const struct partition *p, uint32_t batch, enum sl_outcome outcome,
+		     int16_t error);
 
 /* carry.c */
 void sl_carry_add(struct sl_worker *w, struct sl_carry *carry);

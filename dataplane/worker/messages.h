@@ -43,6 +43,8 @@ enum sl_msg_to_worker {
 	SL_MSG_SEGMENT_GIVE_UP, /* a = slot in the arena of a segment that was found there: its application will not come back */
 	SL_MSG_TIMEOUTS,        /* b, c = request_timeout_ns, connect_timeout_ns of struct sl_worker_options from now on (a reload) */
 	SL_MSG_CLUSTER,         /* object = the cluster's id, 64 bytes with a 0; comes back by RELEASE. Before the first routes */
+	SL_MSG_PARTITION_SEEN,  /* a = topic, b = partition | enum sl_seen << 32, c = epoch | last sequence << 32 with
+				   SL_SEEN_AT: the answer to PARTITION_DOUBT */
 };
 
 enum sl_msg_to_control {
@@ -62,7 +64,17 @@ enum sl_msg_to_control {
 				       refused as it was, and goes on in pieces; for the log */
 	SL_MSG_PRODUCER_ID_WANTED,  /* numbers are needed and there is no producer id (or its epochs are used up) */
 	SL_MSG_STOPPED,             /* a = 1 when records are left in the arena */
+	SL_MSG_PARTITION_DOUBT,     /* a = topic, b = partition | leader epoch << 32, c = producer id: what does its leader, of
+				       that epoch or a later one, have of this producer? Answered by PARTITION_SEEN */
 	SL_MSG_TOPIC_BOUND,         /* a = segment: one more TOPIC_BIND of it lies in the arena */
+};
+
+/* What a leader was seen to have of a producer, while it certainly led. */
+enum sl_seen {
+	SL_SEEN_AGAIN, /* nobody could say; ask again later */
+	SL_SEEN_NEVER, /* nobody will ever say: the broker is too old, or does not let us ask */
+	SL_SEEN_NONE,  /* it knows nothing of this producer */
+	SL_SEEN_AT,    /* an epoch and the last sequence under it, at its log's end, which may still be cut off */
 };
 
 /* Which connection of a broker. A request has one `acks`; acks=0 answers by closing, so it rides alone. */
@@ -156,11 +168,13 @@ struct sl_carry {
 	/* Filled by the worker: */
 	int error;       /* 0 or negative errno: -ENOTCONN, -ETIMEDOUT, -EPROTONOSUPPORT, -EMSGSIZE, ... */
 	int16_t version; /* that was spoken */
+	uint32_t connection; /* that carried it: another number, another connection */
 	uint32_t response_bytes;
 	/* The control thread's: */
 	uint32_t response_bytes_max;
 	uint8_t *response; /* body behind the response header */
 	void *context;
+	bool borrowed; /* part of something that its owner frees */
 };
 
 #endif

@@ -30,6 +30,7 @@ void sl_partition_init(struct partition *p, uint32_t topic, int32_t index, uint3
 		.gap_seq = -1,
 		.next_ready = NONE,
 		.active_index = NONE,
+		.proof = NONE,
 	};
 }
 
@@ -162,7 +163,7 @@ static bool still_warm(const struct sl_worker *w, const struct partition *p)
 /* May one more batch be in flight, by the rules above? */
 static bool window_open(const struct sl_worker *w, const struct partition *p)
 {
-	if (p->held || p->broker == NONE || p->gap_seq >= 0 || p->lost)
+	if (p->held || p->broker == NONE || p->gap_seq >= 0 || p->lost || p->doubt)
 		return false;
 	if (sl_partition_idempotent(w, p) && w->pid_slot == NONE)
 		return false;
@@ -179,6 +180,8 @@ static bool resend_open(const struct sl_worker *w, const struct partition *p)
 {
 	if (p->held || p->broker == NONE)
 		return false;
+	if (p->doubt)
+		return p->doubt == DOUBT_PROVES && p->in_flight == 0;
 	/* Pieces of a batch that was cut may make more than five: a broker remembers no more. Without sequences it would
 	 * take a later piece though an earlier one has to be cut again. */
 	return p->in_flight == 0 || (still_warm(w, p) && sl_partition_idempotent(w, p) && p->in_flight < SENT_MAX);
@@ -205,6 +208,8 @@ uint32_t sl_partition_peek(const struct sl_worker *w, const struct partition *p)
 
 	if (p->in_flight == p->sent_count)
 		return p->ready_head != NONE ? p->ready_head : p->open;
+	if (p->doubt)
+		return p->proof;
 	for (batch = p->sent_head; w->extras[batch].in_flight; batch = w->extras[batch].link)
 		;
 	return batch;
@@ -291,7 +296,7 @@ void sl_partition_trouble(struct sl_worker *w, struct partition *p, int16_t erro
 	sl_worker_tell(w, &msg);
 }
 
-static bool sequence_before(uint32_t a, uint32_t b)
+bool sl_sequence_before(uint32_t a, uint32_t b)
 {
 	return ((b - a) & INT32_MAX) < (1u << 30) && a != b;
 }
@@ -319,20 +324,10 @@ static void renumber(struct sl_worker *w, struct partition *p)
 	STAT_ADD(w->stats.producer_epochs_bumped, 1);
 }
 
-/*
- * After a batch that failed for good, or when the leader lost our sequence: this partition alone starts over under the
- * next epoch, once nothing of it is in flight. A batch of which some attempt went unanswered may be in the log, so it must
- * not be written under new numbers: its outcome is unknown.
- */
-void sl_partition_recover(struct sl_worker *w, struct partition *p)
+void sl_partition_start_over(struct sl_worker *w, struct partition *p)
 {
 	uint32_t batch, next;
 
-	if ((p->gap_seq < 0 && !p->lost) || p->in_flight > 0)
-		return;
-	if (!p->lost && p->sent_head != NONE &&
-	    sequence_before(sl_batch_life(w->arena, p->sent_head).base_seq, (uint32_t)p->gap_seq))
-		return; /* sent before the gap: those go on under their numbers */
 	for (batch = p->sent_head; batch != NONE; batch = next) {
 		next = w->extras[batch].link;
 		if (!w->extras[batch].unclean)
@@ -344,7 +339,28 @@ void sl_partition_recover(struct sl_worker *w, struct partition *p)
 		w->pid_slot = NONE;
 		w->pid_lost = true;
 	}
+	sl_flight_epoch(w, p);
 	renumber(w, p);
+}
+
+/*
+ * After a batch that failed for good, or when the leader does not accept our sequence: this partition alone starts over
+ * under the next epoch, once nothing of it is in flight. A batch of which some attempt went unanswered may be in the log,
+ * and must not be written under new numbers: then its leader is asked first.
+ */
+void sl_partition_recover(struct sl_worker *w, struct partition *p)
+{
+	if (p->in_flight > 0 || p->doubt)
+		return;
+	if (sl_doubt_aged(w, p))
+		p->lost = true;
+	if (p->gap_seq < 0 && !p->lost)
+		return;
+	if (!p->lost && p->sent_head != NONE &&
+	    sl_sequence_before(sl_batch_life(w->arena, p->sent_head).base_seq, (uint32_t)p->gap_seq))
+		return; /* sent before the gap: those go on under their numbers */
+	if (!sl_doubt_begin(w, p))
+		sl_partition_start_over(w, p);
 }
 
 /* Batches whose delivery deadline is over. What is in flight is left to its answer or the connection's end. */
@@ -359,6 +375,7 @@ static void expire(struct sl_worker *w, struct partition *p)
 		bool unclean = extra->unclean;
 
 		sl_sent_remove(w, p, batch);
+		sl_doubt_gone(p, batch);
 		if (!unclean && sl_partition_idempotent(w, p))
 			p->gap_seq = (int32_t)base_seq;
 		sl_batch_settle(w, batch, unclean ? SL_OUTCOME_UNKNOWN : SL_OUTCOME_FAILED,
@@ -387,6 +404,8 @@ void sl_partitions_scan(struct sl_worker *w)
 		struct partition *p = &w->partitions[w->active[i]];
 
 		expire(w, p);
+		sl_partition_recover(w, p);
+		sl_doubt_scan(w, p);
 		sl_partition_update(w, p);
 	}
 }

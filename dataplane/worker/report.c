@@ -50,6 +50,7 @@ void sl_batch_settle(struct sl_worker *w, uint32_t batch, enum sl_outcome outcom
 {
 	struct partition *p = sl_batch_partition(w, batch);
 
+	sl_ledger_settled(w, batch, outcome, error);
 	sl_batch_resolve(w->arena, batch, outcome, error, base_offset);
 	if (p) {
 		struct topic *topic = p->topic == NONE ? NULL : &w->topics[p->topic];
@@ -61,6 +62,7 @@ void sl_batch_settle(struct sl_worker *w, uint32_t batch, enum sl_outcome outcom
 	}
 	w->live_batches--;
 	w->arena_freed = true; /* its share has room, even if its application does not read the report */
+	sl_ledger_resolved(w, batch);
 	sl_resolved_push(w, batch);
 }
 
@@ -156,6 +158,7 @@ static enum reported runs_report(struct sl_worker *w, uint32_t batch, const stru
 	struct sl_batch_run_iter it;
 	struct sl_batch_run run;
 	enum reported all = REPORTED_ALL;
+	uint32_t records = 0;
 
 	sl_arena_reporting_store(w->arena, batch);
 	sl_batch_runs_begin(w->arena, batch, &it);
@@ -167,7 +170,9 @@ static enum reported runs_report(struct sl_worker *w, uint32_t batch, const stru
 			continue;
 		index = w->ring_of_slot[run.ring];
 		if (SL_UNLIKELY(index >= RING_MISSING)) {
-			if (!run_discard(w, &it, index) && all == REPORTED_ALL)
+			if (run_discard(w, &it, index))
+				records += run.count;
+			else if (all == REPORTED_ALL)
 				all = REPORTED_MISSING;
 			continue;
 		}
@@ -185,7 +190,9 @@ static enum reported runs_report(struct sl_worker *w, uint32_t batch, const stru
 		}
 		sl_batch_run_entomb(&it);
 		ring_settled(w, ring, told->outcome, run.count);
+		records += run.count;
 	}
+	sl_ledger_told(w, batch, records, all == REPORTED_ALL);
 	return all;
 }
 

@@ -136,7 +136,8 @@ static uint32_t partition_encode(struct sl_worker *w, struct sl_produce_writer *
 		.payload_crc = f.payload_crc,
 	};
 	STAT_ADD(w->stats.bytes_sent, f.payload_bytes);
-	sl_arena_partition_leader_store(w->arena, p->slot, (uint32_t)p->leader_epoch);
+	if (p->leader_epoch > (int32_t)w->arena->partitions[p->slot].leader_epoch)
+		sl_arena_partition_leader_store(w->arena, p->slot, (uint32_t)p->leader_epoch);
 	iov[0] = sl_produce_partition(pw, p->index, &header);
 	return 1 + sl_batch_payload_iov(w->arena, batch, iov + 1, iov_max - 1);
 }

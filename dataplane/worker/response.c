@@ -60,8 +60,10 @@ static void succeeded(struct sl_worker *w, struct partition *p, uint32_t batch, 
 					 w->arena->batches[batch].max_ts, base_offset);
 	}
 	settle_sent(w, p, batch, SL_OUTCOME_PERSISTED, 0, base_offset);
+	sl_doubt_gone(p, batch);
 	p->warm = true;
 	p->success_ns = w->now_ns;
+	sl_flight_mended(w, p);
 	p->attempts = 0;
 }
 
@@ -104,8 +106,11 @@ static void refused(struct sl_worker *w, struct partition *p, uint32_t batch, co
 	int16_t error = result->error_code;
 
 	extra->error = error;
+	sl_flight_refused(w, p, batch, error);
 	if (sl_kafka_error_written(error) != SL_WRITTEN_NO)
 		extra->unclean = true;
+	else if (sl_doubt_refused(w, p, batch, error))
+		return;
 	switch (sl_kafka_error_action(error)) {
 	case SL_ACTION_RESOLVE:
 		out_of_sequence(w, p, batch, error);
@@ -159,6 +164,7 @@ static void in_doubt(struct sl_worker *w, uint32_t batch, int16_t error)
 	landed(w, p, batch);
 	w->extras[batch].unclean = true;
 	w->extras[batch].error = error;
+	p->orphan_ns = w->now_ns;
 	p->warm = false;
 	if (w->topics[p->topic].settings.acks == SL_ACKS_NONE)
 		settle_sent(w, p, batch, SL_OUTCOME_UNKNOWN, error, -1);
@@ -189,6 +195,7 @@ static void throttle(struct sl_worker *w, struct conn *c, int32_t throttle_ms)
 	if (throttle_ms > 60 * 1000)
 		throttle_ms = 60 * 1000;
 	c->mute_until_ns = w->now_ns + (uint64_t)throttle_ms * SL_NS_PER_MS;
+	sl_flight_throttled(w, c, throttle_ms);
 }
 
 /* Returns 0, or a negative errno for an answer that is malformed: the connection is then of no use. */
@@ -210,6 +217,8 @@ int sl_produce_answered(struct sl_worker *w, struct request *r, const struct sl_
 	while (sl_produce_response_next(&reader, &result) == 1) {
 		uint32_t batch = batch_find(w, r, &result, &hint);
 
+		if (sl_kafka_error_action(result.error_code) == SL_ACTION_RENEGOTIATE)
+			w->conns[r->conn].versions_stale = true;
 		if (batch != NONE)
 			result_apply(w, batch, &result);
 	}

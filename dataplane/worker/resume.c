@@ -11,9 +11,6 @@
 
 #include "dataplane/wire/error_code.h"
 
-/* Half of the time after which brokers forget an idle producer (producer.id.expiration.ms, a day unless set). */
-#define NUMBERS_AGE_MS (INT64_C(43200) * 1000)
-
 static bool live(const _Atomic uint32_t *state)
 {
 	return atomic_load_explicit(state, memory_order_relaxed) == SL_SLOT_LIVE;
@@ -103,6 +100,7 @@ static void batches_take(struct sl_worker *w, const uint32_t *by_slot)
 		STAT_ADD(w->stats.queued, records);
 		if (sl_batch_life(w->arena, batch).state == SL_BATCH_RESOLVED) {
 			sl_outcome_count(w, NULL, sl_batch_outcome(w->arena, batch), records);
+			sl_ledger_found(w, batch, sl_batch_outcome(w->arena, batch));
 			sl_resolved_push(w, batch);
 		} else {
 			SL_ASSERT(index != NONE); /* the loader has given the others an outcome */
@@ -161,26 +159,13 @@ static uint64_t queued_records(const struct sl_worker *w, const struct partition
 	return records;
 }
 
-/* May the broker have forgotten the numbers of what is SENT? It would take any number then, and write twice. */
-static bool numbers_old(const struct sl_worker *w, const struct partition *p)
-{
-	const struct sl_arena_partition *slot = &w->arena->partitions[p->slot];
-	int64_t now_ms = (int64_t)w->env->realtime_ms(w->env->ctx);
-	int64_t last_ms = (int64_t)w->arena->batches[p->sent_head].first_sent_realtime_s * 1000;
-
-	if (slot->last_ack_realtime_ms > last_ms)
-		last_ms = slot->last_ack_realtime_ms;
-	if (slot->last_ack_max_ts >= 0 && now_ms - slot->last_ack_max_ts > NUMBERS_AGE_MS)
-		return true;
-	return now_ms - last_ms > NUMBERS_AGE_MS;
-}
-
 static void sent_unknown(struct sl_worker *w, struct partition *p)
 {
 	while (p->sent_head != NONE) {
 		uint32_t batch = p->sent_head;
 
 		sl_sent_remove(w, p, batch);
+		sl_doubt_gone(p, batch);
 		sl_batch_settle(w, batch, SL_OUTCOME_UNKNOWN, SL_KAFKA_NETWORK_EXCEPTION, -1);
 	}
 }
@@ -192,11 +177,10 @@ static void partition_adopt(struct sl_worker *w, struct partition *p, uint32_t i
 
 	p->topic = index;
 	STAT_ADD(topic->stats.consumed, queued_records(w, p, &batches));
-	if (p->sent_head != NONE && numbers_old(w, p)) {
-		sent_unknown(w, p);
-		p->lost = true;
-		sl_partition_recover(w, p);
-	}
+	if (p->sent_head != NONE)
+		p->orphan_ns = w->now_ns; /* what the dead agent had asked may be executed yet */
+	if (sl_doubt_aged(w, p))
+		sl_doubt_resumed(w, p);
 	if (p->open != NONE) {
 		p->leave = topic->settings.linger_ns == 0 || w->flushing;
 		if (!p->leave)

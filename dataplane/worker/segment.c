@@ -102,6 +102,7 @@ static void ring_begin(struct sl_worker *w, struct ring *ring)
 	w->segments[ring->segment].rings[ring->index] = index;
 	if (index >= w->ring_count)
 		w->ring_count = index + 1;
+	sl_ledger_ring_begin(ring);
 	sl_ring_touch(w, ring);
 }
 
@@ -276,7 +277,7 @@ void sl_segment_wake_fd(struct sl_worker *w, uint32_t index, uint32_t ring_index
 static void ring_drain(struct sl_worker *w, struct ring *ring, bool dead)
 {
 	uint32_t state = atomic_load_explicit(&ring->page->ring_state, memory_order_relaxed);
-	enum sl_poison poison = SL_POISON_NONE;
+	enum sl_poison poison;
 
 	if (dead && !ring->dead && ring->draining && state != SL_RING_WIRE_POISONED) {
 		ring->reading = true;
@@ -294,7 +295,12 @@ static void ring_drain(struct sl_worker *w, struct ring *ring, bool dead)
 		ring->parked = false;
 	if (ring->reading && ring->reader.read_pos == ring->reader.committed_pos)
 		ring->reading = false;
-	if (state == SL_RING_WIRE_OPEN && poison == SL_POISON_NONE)
+}
+
+/* Nobody will read what is committed from now on: its application need not wait for room. */
+static void ring_end_tell(struct ring *ring)
+{
+	if (atomic_load_explicit(&ring->page->ring_state, memory_order_relaxed) == SL_RING_WIRE_OPEN)
 		atomic_store_explicit(&ring->page->ring_state, SL_RING_WIRE_DRAINING, memory_order_release);
 }
 
@@ -308,8 +314,10 @@ void sl_segment_drain(struct sl_worker *w, uint32_t index, bool dead)
 	w->draining_count += !segment->draining;
 	segment->draining = true;
 	for (i = 0; i < SL_SHM_RINGS_MAX; i++)
-		if (segment->rings[i] != NONE)
+		if (segment->rings[i] != NONE) {
 			ring_drain(w, &w->rings[segment->rings[i]], dead);
+			ring_end_tell(&w->rings[segment->rings[i]]);
+		}
 	sl_segments_check_gone(w);
 }
 
@@ -378,7 +386,7 @@ void sl_ring_poison(struct sl_worker *w, struct ring *ring, enum sl_poison code)
 	sl_worker_tell(w, &msg);
 }
 
-/* The agent stops: every ring is read to where it is committed now. */
+/* The agent stops: every ring is read to where it is committed now, and by the next agent from there. */
 void sl_rings_stop(struct sl_worker *w)
 {
 	uint32_t i;

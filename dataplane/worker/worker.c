@@ -39,7 +39,8 @@ uint64_t sl_worker_memory_bytes(const struct sl_worker_options *o)
 	       o->partitions_max * (sizeof(struct partition) + 24 + 9) +
 	       conns * sizeof(struct conn) + (uint64_t)FRAMES_MAX * FRAME_BYTES + o->brokers_max * sizeof(struct broker) +
 	       request_count(o) * (sizeof(struct request) + scratch_bytes(o)) +
-	       (INBOX_MESSAGES + OUTBOX_MESSAGES + outbox_bound(o)) * sizeof(struct sl_msg);
+	       (INBOX_MESSAGES + OUTBOX_MESSAGES + outbox_bound(o)) * sizeof(struct sl_msg) +
+	       sl_ledger_memory_bytes(o) + (SL_FLIGHT_EVENTS + SL_FLIGHT_UNKNOWNS) * sizeof(struct sl_flight_slot);
 }
 
 static void conns_init(struct sl_worker *w)
@@ -123,7 +124,7 @@ static int tables_alloc(struct sl_worker *w)
 	w->backlog = calloc(w->backlog_max, sizeof(*w->backlog));
 	if (!w->rings || !w->touched || !w->ring_of_slot || !w->segments || !w->topics || !w->partitions ||
 	    !w->active || !w->extras || !w->conns || !w->brokers || !w->requests || !w->scratch || !w->frames ||
-	    !w->backlog || sl_heap_init(&w->linger, o->partitions_max) < 0 ||
+	    !w->backlog || sl_ledger_init(w) < 0 || sl_flights_init(w) < 0 || sl_heap_init(&w->linger, o->partitions_max) < 0 ||
 	    sl_msg_ring_init(&w->inbox, INBOX_MESSAGES) < 0 || sl_msg_ring_init(&w->outbox, OUTBOX_MESSAGES) < 0)
 		return -ENOMEM;
 	return 0;
@@ -191,6 +192,8 @@ void sl_worker_destroy(struct sl_worker *w)
 	sl_msg_ring_fini(&w->inbox);
 	sl_msg_ring_fini(&w->outbox);
 	sl_heap_fini(&w->linger);
+	sl_ledger_fini(w);
+	sl_flights_fini(w);
 	free(w->rings);
 	free(w->touched);
 	free(w->ring_of_slot);
@@ -264,6 +267,8 @@ static void stop_check(struct sl_worker *w)
 		return;
 	msg.a = atomic_load_explicit(&w->stats.queued, memory_order_relaxed) != 0 || !sl_rings_drained(w);
 	w->stopped = true;
+	sl_flight_note(w, &(struct sl_flight_event){.kind = SL_FLIGHT_STOPPED,
+						    .d = atomic_load_explicit(&w->stats.queued, memory_order_relaxed)});
 	sl_worker_tell(w, &msg);
 }
 
@@ -304,6 +309,7 @@ uint32_t sl_worker_turn(struct sl_worker *w, const struct sl_env *env)
 	if (work == 0)
 		STAT_ADD(w->stats.turns_idle, 1);
 	atomic_store_explicit(&w->stats.arena_chunks_free, sl_arena_chunks_free(w->arena), memory_order_relaxed);
+	sl_ledger_turn(w);
 	return work;
 }
 

@@ -43,6 +43,8 @@ struct sl_worker_options {
 	uint32_t record_bytes_max;    /* the largest max.request.size of any topic */
 	uint64_t request_timeout_ns;
 	uint64_t connect_timeout_ns;
+	uint64_t orphan_ttl_ns; /* how long a request that nobody waits for may still be executed by a broker */
+	bool resume_strict;     /* what may have been written is never sent on a leader's word that it was not */
 	char client_id[64];
 	struct sl_worker_hooks hooks;
 };

@@ -37,6 +37,14 @@ kafka pause 1
 expect "paused" paused "$(kafka status --json | jq -r '.brokers[0].state')"
 kafka resume 1
 expect "resumed" running "$(kafka status --json | jq -r '.brokers[0].state')"
+
+expect "controller" 1 "$(kafka controller)"
+expect "leaders moved" 0 "$(kafka elect)"
+kafka topic grow smoke 5
+expect "partitions" 5 "$(kafka topics | grep -c '^smoke ')"
+if kafka topic grow smoke 4 2>/dev/null; then
+	fail "a topic lost partitions"
+fi
 kafka topic delete smoke
 
 pid="$(kafka status --json | jq '.brokers[0].pid')"

@@ -84,12 +84,13 @@ def keeper_end(path):
 
 
 class Place:
-    """A folder and the processes begun in it; leaving it ends them all, those that hang with SIGKILL."""
+    """A folder and the processes begun in it; leaving it ends them all, those that hang with SIGKILL. With `keep` the
+    folder stays, and what the brokers have in it."""
 
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sl-"))
         self.children, self.count = [], 0
-        self.kafka = None
+        self.kafka, self.keep = None, False
         os.environ["SLUICE_JOURNALS"] = str(self.folder / "journals")  # of stamped senders; not the user's folder
 
     def __enter__(self):
@@ -99,9 +100,13 @@ class Place:
 
     def __exit__(self, *_):
         self.end_all()
-        if self.kafka:
+        if self.kafka and self.keep:
+            for number in range(1, self.kafka.brokers + 1):
+                self.kafka.call("kill", number)
+        elif self.kafka:
             self.kafka.destroy()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self.keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def end_all(self):
         for child in self.children:
@@ -131,6 +136,7 @@ class Agent:
 
     def __init__(self, place, bootstrap, settings=None, folder=None):
         self.place, self.child = place, None
+        self.program = SLUICED
         self.folder = folder or place.new("agent")
         self.settings = {"bootstrap.servers": bootstrap, "runtime.dir": str(self.folder / "run"),
                          "retry.backoff.ms": 20, "reconnect.backoff.max.ms": 200, **(settings or {})}
@@ -147,7 +153,7 @@ class Agent:
         self.configure()
         with open(self.log, "ab") as log:
             self.log_begin = log.tell()
-            self.child = self.place.spawn([SLUICED, "-c", self.file, *options], stdin=subprocess.DEVNULL, stdout=log,
+            self.child = self.place.spawn([self.program, "-c", self.file, *options], stdin=subprocess.DEVNULL, stdout=log,
                                           stderr=log, env={**os.environ, "NOTIFY_SOCKET": ""})
 
     def start(self, *options):

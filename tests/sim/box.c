@@ -26,7 +26,10 @@
 #include "tests/sim/order.h"
 #include "tests/sim/sim.h"
 
-enum { YAML_BYTES = 4096, PAST_DUE_MAX = 2000 };
+/* Longer than a broker of the model pauses and then works off what a connection had asked. */
+#define BOX_ORPHAN_TTL_NS (6 * SL_NS_PER_S)
+
+enum { YAML_BYTES = 4096, PAST_DUE_MAX = 2000, BOOKS_TURNS = 16 };
 
 static uint64_t env_now(void *ctx)
 {
@@ -170,6 +173,7 @@ static void worker_make(struct sim *sim, uint32_t index, struct sl_arena **loade
 		check_arena_loaded(sim, index);
 	}
 	sl_settings_worker(sim->box.config, index, &worker);
+	worker.orphan_ttl_ns = BOX_ORPHAN_TTL_NS;
 	worker.hooks = (struct sl_worker_hooks){w, hook_notify, hook_bell_add, hook_bell_remove};
 	if (rc == 0)
 		rc = sl_worker_create(&worker, w->arena, &w->worker, &err);
@@ -453,6 +457,8 @@ static void law_check(struct sim *sim, uint32_t index)
 			      "worker %u: consumed %" PRIu64 " is not persisted %" PRIu64
 			      " + failed %" PRIu64 " + unknown %" PRIu64 " + queued %" PRIu64,
 			      index, s->consumed, s->persisted, s->failed, s->unknown, s->queued);
+	if (s->turns % BOOKS_TURNS == 0)
+		check_books(sim, index);
 }
 
 static bool bell_heard(struct box_worker *w)

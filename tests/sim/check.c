@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dataplane/wire/error_code.h"
+#include "dataplane/worker/ledger.h"
 #include "tests/sim/sim.h"
 
 int __real_sl_arena_load(struct sl_arena **out, const struct sl_arena_options *opts,
@@ -52,6 +53,42 @@ void check_arenas(struct sim *sim)
 	}
 }
 
+static bool counts_same(const struct sl_counts *a, const struct sl_counts *b)
+{
+	return a->persisted == b->persisted && a->failed == b->failed && a->unknown == b->unknown &&
+	       a->queued == b->queued;
+}
+
+/* Totals are counted apart from the rows: by partition, by broker and by ring they are the same. */
+static bool books_add_up(struct sl_worker *worker, uint32_t topics)
+{
+	const struct sl_worker_cut *cut = sl_worker_cut(worker);
+	struct sl_counts partitions = {0}, brokers = {0}, rings = {0};
+
+	sl_worker_cut_make(worker);
+	sl_counts_add(&partitions, &cut->unplaced);
+	for (uint32_t i = 0; i < cut->partition_count; i++)
+		sl_counts_add(&partitions, &cut->partitions[i].counts);
+	for (uint32_t i = 0; i < topics; i++)
+		partitions.failed += cut->rejected[i];
+	for (uint32_t i = 0; i <= cut->broker_count; i++)
+		sl_counts_add(&brokers, &cut->brokers[i]);
+	sl_counts_add(&rings, &cut->not_told);
+	for (uint32_t i = 0; i < cut->ring_count; i++)
+		sl_counts_add(&rings, &cut->rings[i].counts);
+	/* The rest are rings that have gone. */
+	return counts_same(&partitions, &cut->total) && counts_same(&brokers, &cut->total) &&
+	       rings.persisted <= cut->total.persisted && rings.failed <= cut->total.failed &&
+	       rings.unknown <= cut->total.unknown &&
+	       rings.queued <= cut->total.queued + sl_counts_in(&cut->not_told);
+}
+
+void check_books(struct sim *sim, uint32_t worker)
+{
+	if (!books_add_up(sim->box.workers[worker].worker, sim->box.agent.topics.count))
+		sim_violation(sim, "worker %u: its books do not add up", worker);
+}
+
 void check_at_rest(struct sim *sim)
 {
 	check_arenas(sim);
@@ -59,6 +96,7 @@ void check_at_rest(struct sim *sim)
 		const struct sl_arena *arena = sim->box.workers[i].arena;
 		const struct sl_worker_stats *s = sl_worker_stats(sim->box.workers[i].worker);
 
+		check_books(sim, i);
 		if (s->queued != 0)
 			sim_violation(sim, "worker %u: all is told and %" PRIu64 " are queued", i,
 				      s->queued);
@@ -75,6 +113,16 @@ void check_at_rest(struct sim *sim)
 static bool box_ended(const struct sim *sim)
 {
 	return sim->box.kills + sim->box.stops > 0;
+}
+
+/* With acks=0 nobody waits for what was on a connection that broke: its broker may take it after
+ * what went over the next. */
+static bool cut_loose(const struct sim *sim, uint32_t spec)
+{
+	const uint64_t *counts = sim->faults.counts;
+
+	return sim->world.topics[spec].acks == 0 &&
+	       (counts[FAULT_RESET] || counts[FAULT_CUT_ANSWER] || counts[FAULT_LOSE_ANSWER]);
 }
 
 struct last { /* of one ring in one partition */
@@ -103,7 +151,8 @@ static void entry_count(struct sim *sim, uint32_t life, uint32_t part,
 		bool again = sim->ledger.books[id.book].given_up;
 		bool strict = promised && !again;
 		/* Without numbers nothing holds back what a dead agent had asked. */
-		bool late = box_ended(sim) && !topic_strict(&sim->world.topics[topic->spec]);
+		bool late = (box_ended(sim) && !topic_strict(&sim->world.topics[topic->spec])) ||
+			    cut_loose(sim, topic->spec);
 
 		if (strict && record->found > 0)
 			sim_violation(sim,
@@ -212,6 +261,14 @@ static void persisted_check(struct sim *sim, uint32_t book, uint32_t seq,
 			      seq);
 }
 
+/* All was well, but brokers could not keep up. A deadline is its batch's, so a record may be
+ * younger than it. */
+static bool too_slow(const struct sim *sim, const struct record *record)
+{
+	return sim->ledger.overdue && record->outcome == SLUICE_FAILED &&
+	       record->error == SL_KAFKA_REQUEST_TIMED_OUT;
+}
+
 static void record_check(struct sim *sim, uint32_t book, uint32_t seq, const struct record *record)
 {
 	bool given_up = sim->ledger.books[book].given_up;
@@ -228,7 +285,7 @@ static void record_check(struct sim *sim, uint32_t book, uint32_t seq, const str
 				      "partition %d at %" PRId64,
 				      book, seq, record->error, record->topic,
 				      record->found_partition, record->found_offset);
-		if (!faults_harmful(sim) && !may_doubt(sim))
+		if (!faults_harmful(sim) && !may_doubt(sim) && !too_slow(sim, record))
 			sim_violation(sim, "ring %u record %u failed (%d), and nothing went wrong",
 				      book, seq, record->error);
 		break;
@@ -268,7 +325,7 @@ static void exact_check(struct sim *sim, uint32_t index, uint32_t seq, bool ende
 		return;
 	if (record->found > 1 && book->given_up)
 		return;
-	if (record->found == 0 && book->unkept)
+	if (record->found == 0 && (book->unkept || too_slow(sim, record)))
 		return;
 	sim_violation(
 		sim,
@@ -292,6 +349,10 @@ static void book_check(struct sim *sim, uint32_t index)
 		/* Nor where brokers forgot its producer: a leader that has fallen may have written
 		 * it, and the next one cannot tell (section 6, rule 4). */
 		bool forgotten = sim->faults.counts[FAULT_DAY] && record->outcome == SLUICE_UNKNOWN;
+		/* Nor where nobody may ask what a leader has: an answer of one that was deposed
+		 * leaves a doubt. */
+		forgotten |= (sim->world.release < 2 || sim->world.read_refused) &&
+			     record->outcome == SLUICE_UNKNOWN;
 
 		if (record->probe && !forgotten && !sim->faults.counts[FAULT_TOPIC_AGAIN] &&
 		    record->outcome > SLUICE_PERSISTED &&

@@ -14,6 +14,9 @@ void check_at_rest(struct sim *sim);
 void check_arena_loaded(struct sim *sim, uint32_t worker);
 /* The arenas, after the last turn. */
 void check_arenas(struct sim *sim);
+
+/* What a worker counts by partition, broker and ring makes its totals, between any two turns. */
+void check_books(struct sim *sim, uint32_t worker);
 /* What was reported against what lies in the logs. */
 void check_records(struct sim *sim);
 

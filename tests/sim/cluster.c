@@ -189,6 +189,15 @@ void broker_stop(struct sim *sim, uint32_t broker, uint64_t back_ns)
 	box_reach(sim, broker);
 }
 
+void broker_flush(struct sim *sim, uint32_t broker)
+{
+	struct cluster *cluster = &sim->cluster;
+
+	for (uint32_t t = 0; t < cluster->topic_count; t++)
+		for (uint32_t i = 0; i < cluster->topics[t].part_count; i++)
+			log_keep(&cluster->topics[t].parts[i].at[broker]);
+}
+
 static void broker_start(struct sim *sim, uint32_t broker)
 {
 	struct cluster *cluster = &sim->cluster;

@@ -22,7 +22,8 @@ enum {
 	MODEL_WINDOW = 5,     /* batches of a producer that a broker remembers */
 	MODEL_PRODUCERS_MAX = 24,
 	MODEL_CONNS_MAX = 96,
-	MODEL_CALLS_MAX = 64, /* partitions in a Produce request */
+	MODEL_CALLS_MAX = 64,       /* partitions in a Produce request */
+	MODEL_EXPIRY_MS = 86400000, /* producer.id.expiration.ms */
 	MODEL_BUCKETS = 4096,
 };
 
@@ -56,7 +57,7 @@ struct model_producer {
 	uint32_t window_count; /* the oldest first */
 	struct {
 		int32_t first, last;
-		int64_t offset;
+		int64_t offset, timestamp_ms;
 	} window[MODEL_WINDOW];
 };
 
@@ -64,6 +65,10 @@ struct replica {
 	struct log_entry *entries;
 	uint32_t count, room;
 	int64_t end_offset, high_watermark;
+	/* What DeleteRecords left; kept_start is what a disk has of it, which a clean stop writes.
+	 */
+	int64_t start_offset, kept_start;
+	bool kept; /* its broker is down, but stopped in order */
 	struct model_producer producers[MODEL_PRODUCERS_MAX];
 	/* What this broker believes of the partition. */
 	int32_t leader, epoch;
@@ -96,7 +101,7 @@ struct call {
 	struct sl_uuid id;
 	int32_t partition;
 	int16_t error;
-	int64_t base_offset;
+	int64_t base_offset, append_time_ms, start_offset;
 	int64_t wait_offset; /* answered once the high watermark is there; -1: decided */
 	int32_t epoch;       /* of the leader that appended */
 };
@@ -159,7 +164,9 @@ struct model_topic *topic_make(struct sim *sim, uint32_t spec);
 void topic_grow(struct sim *sim, struct model_topic *topic, uint32_t part_count);
 /* Another leader (broker, or -1 for none) under the next epoch; views follow. */
 void part_elect(struct sim *sim, struct model_topic *topic, uint32_t part, int32_t leader);
+/* kill -9, but for one that was told of it by broker_flush(). */
 void broker_stop(struct sim *sim, uint32_t broker, uint64_t back_ns);
+void broker_flush(struct sim *sim, uint32_t broker);
 /* producer.id.expiration.ms is over for all of them. */
 void cluster_producers_expire(struct sim *sim);
 void cluster_soon(struct sim *sim, uint64_t at_ns);
@@ -170,8 +177,14 @@ int64_t log_append(struct sim *sim, struct replica *replica, uint32_t batch, int
 /* Drops entries from index on and forgets what their producers did; keep_window = false: of those
  * that stay only each producer's newest batch is remembered. */
 void log_truncate(struct sim *sim, struct replica *replica, uint32_t count, bool keep_window);
-/* What a broker that starts reads from its disk: each producer's newest batch. */
+/* DeleteRecords up to this offset, -1 for the high watermark. A Kafka error code. */
+int16_t log_delete(struct replica *replica, int64_t offset);
+/* What a broker that starts knows of its disk: each producer's newest batch, of those that are not
+ * too old. After a clean stop it stands there; after a kill it is read from the log, from where the
+ * disk says that the log starts. */
 void log_reload(struct sim *sim, struct replica *replica);
+/* A clean stop writes where the log begins and what producers did. */
+void log_keep(struct replica *replica);
 /* Takes what the leader has; true when something changed. */
 bool log_follow(struct sim *sim, struct replica *replica, const struct replica *leader);
 /* Checks and notes a batch's records. The index in cluster->batches. */
@@ -181,9 +194,9 @@ uint32_t batch_note(struct sim *sim, uint32_t spec, int32_t partition,
 void batch_same_check(struct sim *sim, uint32_t spec, int32_t partition,
 		      const struct sl_batch_view *view);
 
-/* producer_state.c: Kafka's five rules. 0, 45, 47 or 59; *duplicate with its offset. */
+/* producer_state.c: Kafka's five rules. 0, 45, 47 or 59; a duplicate with its offset and time. */
 int16_t producer_check(struct sim *sim, struct replica *replica, const struct sl_batch_view *view,
-		       uint32_t release, bool *duplicate, int64_t *offset);
+		       uint32_t release, bool *duplicate, struct call *call);
 void producer_note(struct sim *sim, struct replica *replica, const struct model_batch *batch,
 		   int64_t offset);
 void producer_forget(struct replica *replica, int64_t producer_id);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dataplane/client/sluice.h"
+#include "dataplane/wire/error_code.h"
 #include "tests/sim/sim.h"
 
 void ledger_fini(struct sim *sim)
@@ -56,6 +57,7 @@ void ledger_sent(struct sim *sim, uint32_t index, uint64_t seq)
 	if (seq != book->count)
 		sim_violation(sim, "ring %u: record %u got the number %" PRIu64, index, book->count,
 			      seq);
+	book->records[seq].sent_ns = sim->now_ns;
 	book->count++;
 	sim->ledger.sent++;
 }
@@ -107,6 +109,9 @@ static void told_one(struct sim *sim, uint32_t index, uint64_t seq, uint16_t out
 			      outcome);
 	record->outcome = (uint8_t)outcome;
 	record->error = error;
+	if (outcome == SLUICE_FAILED && error == SL_KAFKA_REQUEST_TIMED_OUT &&
+	    sim->now_ns - record->sent_ns >= sim->world.delivery_timeout_ms * SL_NS_PER_MS)
+		sim->ledger.overdue = true;
 	record->partition = partition;
 	record->offset = offset;
 	book->told++;

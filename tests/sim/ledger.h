@@ -20,6 +20,7 @@ struct record {
 	uint8_t outcome; /* enum sluice_outcome, 0: not told */
 	bool keyed;
 	bool probe; /* sent when all was mended: it has to be persisted */
+	uint64_t sent_ns;
 	int16_t error;
 	int32_t wanted;    /* partition that was asked for, or -1 */
 	int32_t partition; /* as told */
@@ -58,6 +59,7 @@ struct ledger {
 	struct book books[SIM_BOOKS_MAX];
 	uint32_t count;
 	uint64_t sent, appended;
+	bool overdue; /* a record failed by its deadline: brokers were too slow for what was sent */
 };
 
 void ledger_fini(struct sim *sim);

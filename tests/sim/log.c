@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dataplane/batch/codec.h"
+#include "dataplane/wire/error_code.h"
 #include "tests/sim/sim.h"
 
 static void entry_add(struct sim *sim, struct replica *replica, const struct log_entry *entry)
@@ -32,15 +33,21 @@ int64_t log_append(struct sim *sim, struct replica *replica, uint32_t batch, int
 	return entry.base_offset;
 }
 
-static void state_rebuild(struct sim *sim, struct replica *replica, bool keep_window)
+static void producers_forget(struct replica *replica)
 {
 	for (uint32_t i = 0; i < MODEL_PRODUCERS_MAX; i++)
 		replica->producers[i].id = -1;
+}
+
+static void state_rebuild(struct sim *sim, struct replica *replica, bool keep_window)
+{
+	producers_forget(replica);
 	for (uint32_t i = 0; i < replica->count; i++) {
 		const struct log_entry *entry = &replica->entries[i];
 		const struct model_batch *batch = &sim->cluster.batches[entry->batch];
 
-		if (batch->producer_id < 0)
+		if (batch->producer_id < 0 ||
+		    entry->base_offset + batch->count <= replica->start_offset)
 			continue;
 		if (!keep_window)
 			producer_forget(replica, batch->producer_id);
@@ -48,9 +55,68 @@ static void state_rebuild(struct sim *sim, struct replica *replica, bool keep_wi
 	}
 }
 
+/* By the time of the newest batch, which is its records' and not the broker's. */
+static void producers_expire(struct sim *sim, struct replica *replica)
+{
+	int64_t now_ms = sim_realtime_ms(sim);
+
+	for (uint32_t i = 0; i < MODEL_PRODUCERS_MAX; i++)
+		if (now_ms - replica->producers[i].last_timestamp_ms >= MODEL_EXPIRY_MS)
+			replica->producers[i].id = -1;
+}
+
+static void windows_cut(struct replica *replica)
+{
+	for (uint32_t i = 0; i < MODEL_PRODUCERS_MAX; i++) {
+		struct model_producer *producer = &replica->producers[i];
+
+		if (producer->id >= 0) {
+			producer->window[0] = producer->window[producer->window_count - 1];
+			producer->window_count = 1;
+		}
+	}
+}
+
+static void replay(struct sim *sim, struct replica *replica)
+{
+	producers_forget(replica);
+	for (uint32_t i = 0; i < replica->count; i++)
+		producer_note(sim, replica, &sim->cluster.batches[replica->entries[i].batch],
+			      replica->entries[i].base_offset);
+}
+
+void log_keep(struct replica *replica)
+{
+	replica->kept_start = replica->start_offset;
+	replica->kept = true;
+}
+
+/*
+ * After a clean stop from the snapshot that it took, which knows producers whose batches
+ * DeleteRecords took; else from all that still lies in the segments, what is below the log's start
+ * included. A snapshot where the log begins is thrown away.
+ */
 void log_reload(struct sim *sim, struct replica *replica)
 {
-	state_rebuild(sim, replica, false);
+	replica->start_offset = replica->kept_start;
+	if (replica->end_offset == replica->start_offset)
+		producers_forget(replica);
+	else if (!replica->kept)
+		replay(sim, replica);
+	replica->kept = false;
+	windows_cut(replica);
+	producers_expire(sim, replica);
+}
+
+int16_t log_delete(struct replica *replica, int64_t offset)
+{
+	if (offset == -1)
+		offset = replica->high_watermark;
+	if (offset < 0 || offset > replica->high_watermark)
+		return SL_KAFKA_OFFSET_OUT_OF_RANGE;
+	if (offset > replica->start_offset)
+		replica->start_offset = offset;
+	return 0;
 }
 
 void log_truncate(struct sim *sim, struct replica *replica, uint32_t count, bool keep_window)

@@ -33,6 +33,8 @@ ssize_t __wrap_getrandom(void *out, size_t bytes, unsigned flags);
 void __wrap_sl_wake_wait(const struct sl_agent_page *agent, uint32_t seen, uint64_t timeout_ns);
 void __real_sl_ring_ring_bell(sluice_ring *ring, uint32_t sleep);
 void __wrap_sl_ring_ring_bell(sluice_ring *ring, uint32_t sleep);
+uint32_t __real_sl_client_step(sluice_client *client);
+uint32_t __wrap_sl_client_step(sluice_client *client);
 
 /* ---- time and chance ---- */
 
@@ -164,9 +166,23 @@ void __wrap_sl_wake_wait(const struct sl_agent_page *agent, uint32_t seen, uint6
 	sim->depth--;
 }
 
-void __wrap_sl_ring_ring_bell(sluice_ring *ring, uint32_t sleep)
+/* Some bell may have been rung: each worker's epoll knows whether it was its own. */
+static void bells_look(void)
 {
 	for (uint32_t i = 0; i < SIM_WORKERS_MAX; i++)
 		sim_current->box.workers[i].bell_rung = true;
+}
+
+void __wrap_sl_ring_ring_bell(sluice_ring *ring, uint32_t sleep)
+{
+	bells_look();
 	__real_sl_ring_ring_bell(ring, sleep);
+}
+
+/* One that comes back rings its new bell by itself. */
+uint32_t __wrap_sl_client_step(sluice_client *client)
+{
+	if (sl_client_state(client) != SLUICE_ATTACHED)
+		bells_look();
+	return __real_sl_client_step(client);
 }

@@ -36,6 +36,24 @@ static void batch_view(struct sim *sim, struct sl_slice records, struct sl_batch
 			      sl_batch_produce_check(view));
 }
 
+/* Only batches that are not compressed: of the others a broker looks at each record. */
+static bool timestamps_good(const struct sim *sim, const struct sim_topic_spec *spec,
+			    const struct sl_batch_view *view)
+{
+	int64_t now_ms = sim_realtime_ms(sim);
+
+	return (spec->before_ms_max == 0 ||
+		now_ms - view->base_timestamp_ms <= spec->before_ms_max) &&
+	       (spec->after_ms_max == 0 || view->max_timestamp_ms - now_ms <= spec->after_ms_max);
+}
+
+static uint32_t min_isr(const struct part *part, const struct sim_topic_spec *spec)
+{
+	uint32_t replicas = (uint32_t)__builtin_popcount(part->replicas);
+
+	return spec->min_isr < replicas ? spec->min_isr : replicas;
+}
+
 static int16_t store(struct sim *sim, uint32_t broker, struct call *call, int16_t acks,
 		     struct sl_slice records)
 {
@@ -49,15 +67,20 @@ static int16_t store(struct sim *sim, uint32_t broker, struct call *call, int16_
 	if (replica->leader != (int32_t)broker)
 		return SL_KAFKA_NOT_LEADER_OR_FOLLOWER;
 	batch_view(sim, records, &view);
-	if (acks == -1 && (uint32_t)__builtin_popcount(replica->isr) < spec->min_isr)
+	call->start_offset = replica->start_offset;
+	if (acks == -1 && (uint32_t)__builtin_popcount(replica->isr) < min_isr(part, spec))
 		return SL_KAFKA_NOT_ENOUGH_REPLICAS;
-	if (spec->message_bytes_max && records.bytes > spec->message_bytes_max)
+	if (spec->message_bytes_max && records.bytes > spec->message_bytes_max) {
+		call->start_offset = -1;
 		return SL_KAFKA_MESSAGE_TOO_LARGE;
+	}
+	if (!timestamps_good(sim, spec, &view))
+		return SL_KAFKA_INVALID_TIMESTAMP;
 	if (view.producer_id >= 0)
 		batch_same_check(sim, call->topic->spec, call->partition, &view);
 	if (view.producer_id >= 0)
 		error = producer_check(sim, replica, &view, sim->cluster.brokers[broker].release,
-				       &duplicate, &call->base_offset);
+				       &duplicate, call);
 	if (error == 0 && !duplicate) {
 		uint32_t batch = batch_note(sim, call->topic->spec, call->partition, &view);
 
@@ -81,7 +104,7 @@ static void call_execute(struct sim *sim, uint32_t broker, struct broker_conn *c
 	int16_t error = 0;
 
 	call->wait_offset = -1;
-	call->base_offset = -1;
+	call->base_offset = call->append_time_ms = call->start_offset = -1;
 	if (!call->topic)
 		call->error = conn->version >= 13 ? SL_KAFKA_UNKNOWN_TOPIC_ID
 						  : SL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
@@ -184,7 +207,7 @@ static void call_decide(struct sim *sim, uint32_t broker, struct call *call, boo
 	else if (replica->leader != (int32_t)broker || replica->epoch != call->epoch)
 		call->error = SL_KAFKA_NOT_LEADER_OR_FOLLOWER;
 	else if (replica->high_watermark >= call->wait_offset)
-		call->error = (uint32_t)__builtin_popcount(replica->isr) < spec->min_isr
+		call->error = (uint32_t)__builtin_popcount(replica->isr) < min_isr(part, spec)
 				      ? SL_KAFKA_NOT_ENOUGH_REPLICAS_AFTER_APPEND
 				      : 0;
 	else if (timed_out)
@@ -234,9 +257,9 @@ static void call_put(struct sl_wbuf *w, const struct call *call, int16_t version
 	sl_put_i16(w, call->error);
 	/* A real broker names the offset with some errors too. */
 	sl_put_i64(w, call->base_offset);
-	sl_put_i64(w, -1);
+	sl_put_i64(w, call->append_time_ms);
 	if (version >= 5)
-		sl_put_i64(w, 0);
+		sl_put_i64(w, call->start_offset);
 	if (version >= 8) {
 		sl_put_array(w, flexible, 0);
 		sl_put_string(w, flexible, SL_SLICE_NULL);

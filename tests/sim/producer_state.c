@@ -28,7 +28,7 @@ static int32_t last_of(int32_t base, uint32_t count)
 }
 
 int16_t producer_check(struct sim *sim, struct replica *replica, const struct sl_batch_view *view,
-		       uint32_t release, bool *duplicate, int64_t *offset)
+		       uint32_t release, bool *duplicate, struct call *call)
 {
 	struct model_producer *producer = producer_find(replica, view->producer_id);
 	int32_t last = last_of(view->base_sequence, (uint32_t)view->record_count);
@@ -41,7 +41,8 @@ int16_t producer_check(struct sim *sim, struct replica *replica, const struct sl
 			if (producer->window[i].first == view->base_sequence &&
 			    producer->window[i].last == last) {
 				*duplicate = true;
-				*offset = producer->window[i].offset;
+				call->base_offset = producer->window[i].offset;
+				call->append_time_ms = producer->window[i].timestamp_ms;
 				sim->cluster.duplicates++;
 				return 0;
 			}
@@ -84,5 +85,6 @@ void producer_note(struct sim *sim, struct replica *replica, const struct model_
 	}
 	producer->window[producer->window_count].first = batch->base_sequence;
 	producer->window[producer->window_count].last = last;
+	producer->window[producer->window_count].timestamp_ms = batch->max_timestamp_ms;
 	producer->window[producer->window_count++].offset = offset;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "dataplane/wire/error_code.h"
+#include "dataplane/wire/list_offsets.h"
 #include "tests/sim/sim.h"
 
 enum { RELEASES = 6, ANSWER_BYTES = 64 * 1024 };
@@ -194,9 +195,9 @@ static void list_offsets_part(struct sim *sim, uint32_t broker, struct sl_rbuf *
 	int32_t epoch = version >= 4 ? sl_get_i32(r) : -1;
 	const struct replica *replica;
 	int16_t error = 0;
-	int64_t offset = -1;
+	int64_t offset = -1, which = sl_get_i64(r);
+	int32_t led = -1;
 
-	sl_get_i64(r);
 	sl_skip_tags(r, version >= 6);
 	if (!topic || (uint32_t)index >= topic->part_count) {
 		error = SL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
@@ -208,15 +209,19 @@ static void list_offsets_part(struct sim *sim, uint32_t broker, struct sl_rbuf *
 			error = SL_KAFKA_UNKNOWN_LEADER_EPOCH;
 		else if (replica->leader != (int32_t)broker)
 			error = SL_KAFKA_NOT_LEADER_OR_FOLLOWER;
+		else if (which == SL_OFFSET_EARLIEST)
+			offset = replica->start_offset;
 		else
 			offset = replica->high_watermark;
+		if (error == 0)
+			led = replica->epoch;
 	}
 	sl_put_i32(w, index);
 	sl_put_i16(w, error);
 	sl_put_i64(w, -1);
 	sl_put_i64(w, offset);
 	if (version >= 4)
-		sl_put_i32(w, epoch);
+		sl_put_i32(w, led);
 	sl_put_tags(w, version >= 6);
 }
 
@@ -251,19 +256,21 @@ static void serve_list_offsets(struct sim *sim, uint32_t broker, struct broker_c
 	conn_answer_end(sim, conn, &w, frame);
 }
 
-static void describe_part(uint32_t broker, struct sl_wbuf *w, const struct model_topic *topic,
+static void describe_part(struct sim *sim, uint32_t broker, struct sl_wbuf *w, const struct model_topic *topic,
 			  int32_t index)
 {
 	const struct replica *replica = NULL;
 	int32_t count = 0;
 
 	if (topic && (uint32_t)index < topic->part_count &&
-	    topic->parts[index].replicas & 1u << broker)
+	    topic->parts[index].replicas & 1u << broker && !sim->world.read_refused)
 		replica = &topic->parts[index].at[broker];
 	for (uint32_t i = 0; replica && i < MODEL_PRODUCERS_MAX; i++)
 		count += replica->producers[i].id >= 0;
 	sl_put_i32(w, index);
-	sl_put_i16(w, replica ? 0 : SL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+	sl_put_i16(w, replica                   ? 0
+		      : sim->world.read_refused ? SL_KAFKA_TOPIC_AUTHORIZATION_FAILED
+						: SL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
 	sl_put_string(w, true, SL_SLICE_NULL);
 	sl_put_array(w, true, count);
 	for (uint32_t i = 0; replica && i < MODEL_PRODUCERS_MAX; i++) {
@@ -299,7 +306,7 @@ static void serve_describe(struct sim *sim, uint32_t broker, struct broker_conn 
 		sl_put_string(&w, true, name);
 		sl_put_array(&w, true, parts);
 		while (parts-- > 0)
-			describe_part(broker, &w, topic_by_name(sim, name), sl_get_i32(r));
+			describe_part(sim, broker, &w, topic_by_name(sim, name), sl_get_i32(r));
 		sl_skip_tags(r, true);
 		sl_put_tags(&w, true);
 	}

@@ -90,6 +90,7 @@ void world_draw(struct sim *sim)
 	world->worker_count = (uint32_t)sim_between(sim, 1, SIM_WORKERS_MAX);
 	world->app_count = (uint32_t)sim_between(sim, 1, SIM_APPS_MAX);
 	world->release = (uint32_t)sim_below(sim, 6);
+	world->read_refused = sim->seed % 8 == 5; /* not drawn: it came later than the seeds that are kept */
 	world->keys = (uint32_t)sim_between(sim, 1, 50);
 	world->in_flight_max = (uint32_t)sim_between(sim, 1, 5);
 	world->request_timeout_ms = (uint32_t)sim_between(sim, 300, 3000);

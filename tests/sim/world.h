@@ -27,7 +27,8 @@ struct sim_topic_spec {
 	uint32_t codec; /* enum sl_codec_id */
 	uint32_t linger_ms;
 	uint32_t batch_bytes;
-	uint32_t message_bytes_max; /* of the broker; 0: none */
+	uint32_t message_bytes_max;          /* of the broker; 0: none */
+	int64_t before_ms_max, after_ms_max; /* of timestamps, from the broker's clock; 0: any */
 };
 
 struct sim_app_spec {
@@ -48,6 +49,7 @@ struct sim_app_spec {
 struct sim_world {
 	uint32_t broker_count, topic_count, worker_count, app_count;
 	uint32_t release; /* of the brokers: row of the version table in serve.c */
+	bool read_refused; /* DescribeProducers is not allowed */
 	uint32_t keys;
 	uint32_t in_flight_max;
 	uint32_t request_timeout_ms, delivery_timeout_ms;

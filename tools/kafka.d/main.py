@@ -152,6 +152,20 @@ def do_topic(options):
     cluster.wait_topic(options.name, options.partitions)
 
 
+def do_grow(options):
+    cluster = existing(options)
+    cluster.ask_anyone(lambda address: wire.partitions_grow(address, options.name, options.partitions))
+    cluster.wait_topic(options.name, options.partitions)
+
+
+def do_elect(options):
+    print(existing(options).ask_anyone(wire.leaders_elect))
+
+
+def do_controller(options):
+    print(existing(options).ask_anyone(wire.quorum_leader))
+
+
 def do_topics(options):
     seen = existing(options).ask_anyone(wire.metadata)
     topics = sorted((topic for topic in seen["topics"] if not topic["internal"]), key=lambda topic: topic["name"])
@@ -188,7 +202,7 @@ def add_start(commands, common):
 
 
 def add_topics(commands, common):
-    topic = commands.add_parser("topic", help="create or delete a topic")
+    topic = commands.add_parser("topic", help="create, widen or delete a topic")
     actions = topic.add_subparsers(dest="action", required=True)
     create = actions.add_parser("create", parents=[common], help="create, and wait until each partition has a leader")
     create.add_argument("name")
@@ -196,6 +210,10 @@ def add_topics(commands, common):
     create.add_argument("replication", type=int, nargs="?", help="default: 3, or as many as there are brokers")
     create.add_argument("--set", type=setting, action="append", default=[], metavar="CONFIG=VALUE")
     create.set_defaults(run=do_topic)
+    grow = actions.add_parser("grow", parents=[common], help="add partitions, and wait until each has a leader")
+    grow.add_argument("name")
+    grow.add_argument("partitions", type=int, help="how many it has then")
+    grow.set_defaults(run=do_grow)
     delete = actions.add_parser("delete", parents=[common], help="delete a topic")
     delete.add_argument("name")
     delete.set_defaults(run=do_topic)
@@ -227,6 +245,10 @@ def parser():
     commands.add_parser("destroy", parents=[where], help="kill every broker, delete the folder").set_defaults(run=do_destroy)
     commands.add_parser("bootstrap", parents=[where], help="print the bootstrap list").set_defaults(run=do_bootstrap)
     add_topics(commands, where)
+    commands.add_parser("controller", parents=[where], help="print the number of the active controller"
+                        ).set_defaults(run=do_controller)
+    commands.add_parser("elect", parents=[where], help="let each partition's first replica lead it; print how many moved"
+                        ).set_defaults(run=do_elect)
     commands.add_parser("class-path", help="print Kafka's class path").set_defaults(run=do_class_path)
     run = commands.add_parser("run", help="run a main class of Kafka's own tools")
     run.add_argument("main_class")

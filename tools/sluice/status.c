@@ -9,12 +9,16 @@
 #include "tools/sluice/agent_status.h"
 #include "tools/sluice/cli.h"
 
-static const char help[] = "usage: sluice status [--json] [-s PATH]\n\n"
-			   "Shows the agent's cluster, workers, applications and ledger. Exit: 0, or 3 without agent.\n\n"
+static const char help[] = "usage: sluice status [--json] [--events] [-s PATH]\n\n"
+			   "Shows the agent's cluster, workers, applications, ledger, the batches that ended unknown and the\n"
+			   "last events. Exit: 0, or 3 without agent.\n\n"
 			   "  -j, --json         the JSON text as the agent gives it\n"
+			   "  -e, --events       nothing but the events, all that are kept\n"
 			   "  -s, --socket PATH  the agent's socket\n\n"
-			   "  sluice status --json | jq .ledger\n";
+			   "  sluice status --json | jq .ledger\n"
+			   "  sluice status --events | grep batch_refused\n";
 
+enum { EVENTS_SHOWN = 20, UNKNOWNS_SHOWN = 20 }; /* of what people are shown without asking */
 
 static void value_print(yajl_val v);
 
@@ -63,12 +67,12 @@ static void section_print(const char *name, yajl_val v)
 	size_t i;
 
 	if (!YAJL_IS_ARRAY(v)) {
-		printf("%-13s", name);
+		printf("%-15s ", name);
 		value_print(v);
 		putchar('\n');
 		return;
 	}
-	printf("%-13s%zu\n", name, v->u.array.len);
+	printf("%-15s %zu\n", name, v->u.array.len);
 	for (i = 0; i < v->u.array.len; i++) {
 		fputs("  ", stdout);
 		value_print(v->u.array.values[i]);
@@ -76,7 +80,60 @@ static void section_print(const char *name, yajl_val v)
 	}
 }
 
-static int people(const char *text)
+static const char *text_of(yajl_val v, const char *key)
+{
+	const char *path[] = {key, NULL};
+	yajl_val found = yajl_tree_get(v, path, yajl_t_string);
+
+	return found ? found->u.string : "-";
+}
+
+static void event_print(yajl_val v)
+{
+	printf("  %s %s %s\n", text_of(v, "time"), text_of(v, "source"), text_of(v, "event"));
+}
+
+static void indented_print(yajl_val v)
+{
+	fputs("  ", stdout);
+	value_print(v);
+	putchar('\n');
+}
+
+/* {count, pushed_out, list}: the last `max` of the list. */
+static void counted_print(const char *name, yajl_val v, size_t max, void (*print)(yajl_val))
+{
+	const char *count[] = {"count", NULL}, *pushed_out[] = {"pushed_out", NULL}, *list[] = {"list", NULL};
+	yajl_val rows = yajl_tree_get(v, list, yajl_t_array);
+	size_t all = rows ? rows->u.array.len : 0, i;
+
+	printf("%-15s %" PRId64 ", %" PRId64 " of them no longer kept, the last %zu:\n", name,
+	       agent_status_number(v, count, 0), agent_status_number(v, pushed_out, 0), all < max ? all : max);
+	for (i = all > max ? all - max : 0; i < all; i++)
+		print(rows->u.array.values[i]);
+}
+
+static void part_print(const char *name, yajl_val v)
+{
+	if (strcmp(name, "events") == 0)
+		counted_print(name, v, EVENTS_SHOWN, event_print);
+	else if (strcmp(name, "unknown_batches") == 0)
+		counted_print(name, v, UNKNOWNS_SHOWN, indented_print);
+	else
+		section_print(name, v);
+}
+
+static void events_only(yajl_val tree)
+{
+	const char *path[] = {"events", "list", NULL};
+	yajl_val rows = yajl_tree_get(tree, path, yajl_t_array);
+	size_t i;
+
+	for (i = 0; rows && i < rows->u.array.len; i++)
+		event_print(rows->u.array.values[i]);
+}
+
+static int people(const char *text, bool events)
 {
 	char why[256];
 	yajl_val tree = yajl_tree_parse(text, why, sizeof(why));
@@ -86,8 +143,10 @@ static int people(const char *text)
 		yajl_tree_free(tree);
 		return complain(EXIT_SOME_FAILED, "the agent's answer is no JSON object");
 	}
-	for (i = 0; i < tree->u.object.len; i++)
-		section_print(tree->u.object.keys[i], tree->u.object.values[i]);
+	if (events)
+		events_only(tree);
+	for (i = 0; !events && i < tree->u.object.len; i++)
+		part_print(tree->u.object.keys[i], tree->u.object.values[i]);
 	yajl_tree_free(tree);
 	return 0;
 }
@@ -95,16 +154,17 @@ static int people(const char *text)
 int cmd_status(int argc, char **argv)
 {
 	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+						{"events", no_argument, NULL, 'e'},
 						{"socket", required_argument, NULL, 's'},
 						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
 	const char *socket = NULL;
-	bool json = false;
+	bool json = false, events = false;
 	size_t bytes;
 	char *text;
 	int c, rc;
 
-	while ((c = getopt_long(argc, argv, "js:h", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "ejs:h", options, NULL)) != -1) {
 		if (c == 'h') {
 			fputs(help, stdout);
 			return 0;
@@ -112,6 +172,7 @@ int cmd_status(int argc, char **argv)
 		if (c == '?')
 			return EXIT_USAGE;
 		json = json || c == 'j';
+		events = events || c == 'e';
 		socket = c == 's' ? optarg : socket;
 	}
 	text = agent_status_text(socket, &bytes, &rc);
@@ -121,7 +182,7 @@ int cmd_status(int argc, char **argv)
 	if (json)
 		printf("%s\n", text);
 	else
-		rc = people(text);
+		rc = people(text, events);
 	free(text);
 	return rc;
 }

@@ -12,19 +12,20 @@ import sys
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-BUDGET_S = 480
+BUDGET_S = 720
 OUTPUT_LINES_MAX = 60
-APART = {"fuzz", "integration"}
+APART = {"chaos", "fuzz", "integration"}
 GOOD, SKIPPED = {"OK", "EXPECTEDFAIL"}, {"SKIP"}
 
 DESCRIPTION = "Sets Sluice up, builds it and runs its tests, first the quick ones."
 EPILOG = """\
 what runs, in this order:
-  release   every test of the release build but the two below, the lint among them
+  release   every test of the release build but the three last, the lint among them
   asan      suite 'unit' with address and undefined-behaviour sanitizers
   tsan      suite 'tsan' with the thread sanitizer
   fuzz      suite 'fuzz', built by clang with sanitizers, for a few seconds each
   system    suite 'integration' of the release build, one at a time: real agents, real Kafka
+  chaos     suite 'chaos' of the release build, one at a time: brokers, agents and applications fall, by seed
 
 A PATTERN selects tests by name, as a shell pattern or as a part of the name; suites are selected as suite:NAME.
 A test that cannot run here is skipped, with its reason. The last line is `N passed, N failed[, N skipped]`;
@@ -72,6 +73,7 @@ def phases(quick):
         Phase("fuzz", "fuzz", "fuzz",
               environment={"UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}),
         Phase("system", "", "integration", serial=True),
+        Phase("chaos", "", "chaos", serial=True),
     ]
 
 
@@ -194,7 +196,7 @@ def run_phase(phase, patterns, totals, seconds):
 def parse():
     parser = argparse.ArgumentParser(prog="tools/test", description=DESCRIPTION, epilog=EPILOG,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", "-q", action="store_true", help="the release build only, no fuzz, no integration")
+    parser.add_argument("--quick", "-q", action="store_true", help="the release build only, no fuzz, integration, chaos")
     parser.add_argument("--seconds", "-s", type=int, metavar="N", help="how long each of the long tests lasts")
     parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="only tests whose names match one of these")
     return parser.parse_args()

@@ -10,6 +10,7 @@
 
 #include "dataplane/base/clock.h"
 #include "dataplane/batch/partitioner.h"
+#include "dataplane/worker/ledger.h"
 #include "tests/unit/worker/guard.h"
 #include "tests/unit/worker/rig_broker.h"
 
@@ -97,6 +98,8 @@ static void worker_create(struct rig *rig)
 		.record_bytes_max = 1024 * 1024,
 		.request_timeout_ns = 30 * SL_NS_PER_S,
 		.connect_timeout_ns = 10 * SL_NS_PER_S,
+		.orphan_ttl_ns = RIG_ORPHAN_MS * SL_NS_PER_MS,
+		.resume_strict = rig->resume_strict,
 		.client_id = "rig",
 	};
 	struct sl_sim_options sim = {
@@ -200,6 +203,7 @@ struct rig *rig_create(const struct rig_options *o)
 	rig->random = 42;
 	rig->produce_version_max = o->produce_version_max ? o->produce_version_max : 13;
 	rig->small = o->small;
+	rig->resume_strict = o->resume_strict;
 	books_make(rig);
 	worker_make(rig, o);
 	for (i = 0; i < RIG_PARTITIONS; i++) {
@@ -280,6 +284,7 @@ void rig_attach(struct rig *rig)
 
 void rig_resume(struct rig *rig, bool attach)
 {
+	rig->reborn = true;
 	worker_create(rig);
 	topics_tell(rig);
 	brokers_make(rig);
@@ -434,6 +439,24 @@ static void trouble(struct rig *rig, const struct sl_msg *msg)
 		(struct sl_msg){.kind = SL_MSG_PARTITION_RETRY, .a = msg->a, .b = (uint32_t)msg->b};
 }
 
+static void doubt(struct rig *rig, const struct sl_msg *msg)
+{
+	const struct rig_log *log = &rig->logs[(uint32_t)msg->b];
+	enum sl_seen seen = rig->seen_given ? rig->seen
+			    : log->producer_id == (int64_t)msg->c && log->batches > 0 ? SL_SEEN_AT
+										      : SL_SEEN_NONE;
+
+	rig->doubts++;
+	rig->doubt_epoch = (int32_t)(uint32_t)(msg->b >> 32);
+	assert_true(rig->retry_count < RIG_PARTITIONS * 8);
+	rig->retries[rig->retry_count++] = (struct sl_msg){
+		.kind = SL_MSG_PARTITION_SEEN,
+		.a = msg->a,
+		.b = (uint32_t)msg->b | (uint64_t)seen << 32,
+		.c = (uint16_t)log->epoch | (uint64_t)(uint32_t)log->last_seq << 32,
+	};
+}
+
 static void told(struct rig *rig, const struct sl_msg *msg)
 {
 	switch (msg->kind) {
@@ -451,6 +474,9 @@ static void told(struct rig *rig, const struct sl_msg *msg)
 		break;
 	case SL_MSG_PARTITION_TROUBLE:
 		trouble(rig, msg);
+		break;
+	case SL_MSG_PARTITION_DOUBT:
+		doubt(rig, msg);
 		break;
 	case SL_MSG_RING_POISONED:
 		rig->poisoned = (uint32_t)msg->c;
@@ -476,12 +502,48 @@ static uint32_t control_turn(struct rig *rig)
 	return n;
 }
 
+static void counts_same(const struct sl_counts *a, const struct sl_counts *b)
+{
+	assert_int_equal(a->persisted, b->persisted);
+	assert_int_equal(a->failed, b->failed);
+	assert_int_equal(a->unknown, b->unknown);
+	assert_int_equal(a->queued, b->queued);
+}
+
+/* The parts make the whole, by partition, by broker and by ring. */
+static void parts_check(struct rig *rig)
+{
+	const struct sl_worker_cut *cut = sl_worker_cut(rig->worker);
+	struct sl_counts partitions = {0}, brokers = {0}, rings = {0};
+	uint32_t i;
+
+	sl_worker_cut_make(rig->worker);
+	sl_counts_add(&partitions, &cut->unplaced);
+	for (i = 0; i < cut->partition_count; i++)
+		sl_counts_add(&partitions, &cut->partitions[i].counts);
+	for (i = 0; i < SL_ARRAY_COUNT(rig->topic); i++)
+		partitions.failed += cut->rejected[i];
+	counts_same(&partitions, &cut->total);
+	for (i = 0; i <= cut->broker_count; i++)
+		sl_counts_add(&brokers, &cut->brokers[i]);
+	counts_same(&brokers, &cut->total);
+	sl_counts_add(&rings, &cut->not_told);
+	for (i = 0; i < cut->ring_count; i++)
+		sl_counts_add(&rings, &cut->rings[i].counts);
+	rings.queued -= sl_counts_in(&cut->not_told);
+	if (cut->ring_count > 0 && !rig->reborn && rig->gone == 0)
+		counts_same(&rings, &cut->total);
+	assert_true(rings.persisted <= cut->total.persisted && rings.failed <= cut->total.failed &&
+		    rings.unknown <= cut->total.unknown);
+}
+
 static void law_check(struct rig *rig)
 {
 	const struct sl_worker_stats *s = sl_worker_stats(rig->worker);
 
 	assert_true(atomic_load(&s->consumed) == atomic_load(&s->persisted) + atomic_load(&s->failed) +
 							atomic_load(&s->unknown) + atomic_load(&s->queued));
+	parts_check(rig);
 }
 
 void rig_settle(struct rig *rig)

@@ -20,6 +20,7 @@ enum {
 	RIG_RECORDS_MAX = 20000,
 	RIG_FAULTS_MAX = 16,
 	RIG_OUTCOMES_MAX = 40000,
+	RIG_ORPHAN_MS = 200, /* orphan_ttl_ns of its worker */
 };
 
 struct rig_record { /* as a broker stored it */
@@ -108,6 +109,13 @@ struct rig {
 	struct sl_msg retries[RIG_PARTITIONS * 8]; /* a PARTITION_TROUBLE is answered a millisecond later */
 	uint32_t retry_count;
 	bool retry_held; /* or not at all */
+	bool reborn;     /* a later agent has taken the arena over */
+	/* PARTITION_DOUBT is answered by what the log says, a millisecond later; or by this. */
+	enum sl_seen seen;
+	bool seen_given;
+	bool resume_strict;
+	uint32_t doubts;
+	int32_t doubt_epoch; /* of the leader that is to be asked, in the last */
 	int16_t acks;
 	/* Writes what it likes, or resets and closes, in place of the true answer. NULL: the truth. */
 	void (*answer)(struct rig *rig, struct rig_peer *peer, uint8_t *truth, uint32_t bytes);
@@ -128,6 +136,7 @@ struct rig_options {
 	 * given up after a second or two. settings has to fit: batches of 4 KiB, requests of 16 KiB. */
 	bool small;
 	int16_t produce_version_max; /* 13 */
+	bool resume_strict;
 };
 
 struct sl_topic_settings rig_settings(void);

@@ -152,24 +152,6 @@ static void too_large_compressed(void **state)
 	sl_codec_destroy(codec);
 }
 
-/* An attempt without an answer may be in the log: its batch is not cut, and nobody knows what became of it. */
-static void unclean_is_not_cut(void **state)
-{
-	struct rig *rig = rig_create(&(struct rig_options){.partitions = 1});
-	uint64_t count[4] = {0};
-
-	send_some(rig, 300);
-	rig_run(rig, 20);
-	rig_fault(rig, RIG_FAULT_RESET, 0, 0, 1);
-	rig_fault(rig, RIG_FAULT_ERROR, 0, SL_KAFKA_MESSAGE_TOO_LARGE, 1);
-	send_some(rig, 10);
-	rig_run(rig, 300);
-	rig_check_told(rig, count);
-	assert_int_equal(stats_of(rig)->batches_cut, 0);
-	assert_int_equal(count[SL_OUTCOME_UNKNOWN], 10);
-	rig_destroy(rig);
-}
-
 /* Without a chunk to spare the partition waits, and goes on when there is one. */
 static void waits_for_memory(void **state)
 {
@@ -200,7 +182,6 @@ int main(void)
 		cmocka_unit_test(poison_unnamed),
 		cmocka_unit_test(codec_refused),
 		cmocka_unit_test(too_large_compressed),
-		cmocka_unit_test(unclean_is_not_cut),
 		cmocka_unit_test(waits_for_memory),
 	};
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "dataplane/base/clock.h"
+#include "dataplane/shm/segment.h"
 #include "dataplane/wire/error_code.h"
 #include "tests/unit/worker/rig.h"
 
@@ -158,6 +159,8 @@ static void test_stop_drains(void **state)
 	rig_tell(rig, &(struct sl_msg){.kind = SL_MSG_STOP});
 	rig_settle(rig);
 	assert_int_equal(rig->stopped, 1); /* nothing left */
+	/* The application sees a pause: the next agent reads on. */
+	assert_int_equal(atomic_load(&sl_segment_agent_page(rig->status, 0)->ring_state), SL_RING_WIRE_OPEN);
 	rig_check_all(rig, 1000, 0, 0);
 	rig_destroy(rig);
 }
@@ -171,6 +174,7 @@ static void test_dead_application_is_drained(void **state)
 	rig_tell(rig, &(struct sl_msg){.kind = SL_MSG_SEGMENT_DRAIN, .a = 0, .b = 1});
 	rig_run(rig, 50);
 	assert_int_equal(rig->gone, 1);
+	assert_int_equal(atomic_load(&sl_segment_agent_page(rig->status, 0)->ring_state), SL_RING_WIRE_CLOSED);
 	assert_int_equal(rig->logs[0].count + rig->logs[1].count + rig->logs[2].count, 1000);
 	assert_int_equal(sl_arena_chunks_free(rig->arena), rig->arena->chunk_count - rig->arena->chunks_reserve);
 	rig_destroy(rig);
