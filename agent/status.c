@@ -50,6 +50,15 @@ static void put_connections(const struct sl_agent *agent, struct sl_json *json, 
 	sl_json_end(json);
 }
 
+static uint64_t chunks_of(const struct sl_agent *agent, uint32_t broker)
+{
+	uint64_t chunks = 0;
+
+	for (uint32_t i = 0; i < agent->worker_count; i++)
+		chunks += sl_worker_broker_chunks(agent->workers[i].worker, broker);
+	return chunks;
+}
+
 static void put_cluster(const struct sl_agent *agent, const struct sl_book *book,
 			struct sl_json *json)
 {
@@ -78,6 +87,7 @@ static void put_cluster(const struct sl_agent *agent, const struct sl_book *book
 				: NULL);
 		if (node->broker >= 0) {
 			put_counts(json, &book->brokers[node->broker], 0);
+			sl_json_u64(json, "arena_chunks", chunks_of(agent, (uint32_t)node->broker));
 			put_connections(agent, json, (uint32_t)node->broker);
 		}
 		sl_json_end(json);
@@ -194,6 +204,7 @@ static void put_counters(struct sl_json *json, const struct sl_worker_stats *sta
 		{"sleeps", &stats->sleeps},
 		{"wakes", &stats->wakes},
 		{"arena_full", &stats->arena_full},
+		{"share_full", &stats->share_full},
 	};
 
 	for (uint32_t i = 0; i < SL_ARRAY_COUNT(rows); i++)
@@ -277,6 +288,9 @@ static void put_budgets(const struct sl_agent *agent, struct sl_json *json)
 
 	sl_json_object(json, "budgets");
 	sl_json_u64(json, "arena_bytes", agent->config->arena_bytes);
+	sl_json_u64(json, "arena_percent_per_broker", agent->config->arena_percent_per_broker);
+	sl_json_u64(json, "arena_percent_per_topic", agent->config->arena_percent_per_topic);
+	sl_json_u64(json, "arena_chunks_no_leader", chunks_of(agent, SL_BROKERS_MAX));
 	sl_json_u64(json, "rings_bytes_total", agent->config->rings_bytes_total);
 	sl_json_u64(json, "rings_bytes_mapped", admission ? admission->mapped_bytes : 0);
 	sl_json_u64(json, "quota_uid_bytes", agent->config->quota_uid_bytes);

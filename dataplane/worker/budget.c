@@ -86,6 +86,14 @@ bool sl_share_ask(struct sl_worker *w, const struct partition *p, uint32_t chunk
 	return true;
 }
 
+uint32_t sl_worker_broker_chunks(const struct sl_worker *w, uint32_t broker)
+{
+	const struct sl_budget *budget = &w->arena->budget;
+	uint32_t group = broker < budget->broker_count ? broker : budget->broker_count;
+
+	return atomic_load_explicit(&budget->brokers[group].chunks, memory_order_relaxed);
+}
+
 void sl_share_move(struct sl_worker *w, const struct partition *p)
 {
 	sl_budget_move(w->arena, p->slot, p->broker);

@@ -98,6 +98,9 @@ struct sl_topic_stats {
 };
 const struct sl_topic_stats *sl_worker_topic_stats(const struct sl_worker *worker, uint32_t topic);
 
+/* Chunks of the arena that wait for this broker; from brokers_max on: for no leader. Any thread, relaxed. */
+uint32_t sl_worker_broker_chunks(const struct sl_worker *worker, uint32_t broker);
+
 /*
  * One bounded turn: messages, transport events, timers, consuming, sending, reporting. Returns work done, so that the
  * caller may idle on 0. Thread: the worker's.
