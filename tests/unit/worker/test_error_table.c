@@ -51,16 +51,25 @@ static uint64_t outcomes(struct rig *rig, enum sl_outcome outcome, int16_t error
 	return count;
 }
 
+/* Some have landed; then so many batches are answered with this code, and the rest comes through.
+ */
+static struct rig *after_fault(enum rig_fault_kind kind, int16_t code, uint32_t times)
+{
+	struct rig *rig = plain_rig();
+
+	rig_fault(rig, kind, 0, code, times);
+	send_some(rig, AFTER);
+	rig_run(rig, 300);
+	return rig;
+}
+
 /* ---- what is made of a code ---- */
 
 /* The same bytes under the same numbers, until it passes. Nothing of it was stored. */
 static void comes_again(int16_t code)
 {
-	struct rig *rig = plain_rig();
+	struct rig *rig = after_fault(RIG_FAULT_ERROR, code, 2);
 
-	rig_fault(rig, RIG_FAULT_ERROR, 0, code, 2);
-	send_some(rig, AFTER);
-	rig_run(rig, 300);
 	rig_check_all(rig, ALL, 0, 0);
 	assert_true(rig->troubles > 0 && (int16_t)rig->last_trouble_error == code);
 	assert_int_equal(rig->logs[0].epoch, 0);
@@ -73,11 +82,8 @@ static void comes_again(int16_t code)
  */
 static void comes_again_though_stored(int16_t code)
 {
-	struct rig *rig = plain_rig();
+	struct rig *rig = after_fault(RIG_FAULT_ERROR_AFTER, code, 2);
 
-	rig_fault(rig, RIG_FAULT_ERROR_AFTER, 0, code, 2);
-	send_some(rig, AFTER);
-	rig_run(rig, 300);
 	rig_check_all(rig, ALL, 0, 0);
 	assert_true((int16_t)rig->last_trouble_error == code);
 	assert_true(rig->logs[0].duplicates > 0 && rig->logs[0].epoch == 0);
@@ -94,12 +100,9 @@ static void comes_again_either_way(int16_t code)
  * ones go on. */
 static void comes_again_a_few_times(int16_t code, enum sl_outcome in_the_end)
 {
-	struct rig *rig = plain_rig();
+	struct rig *rig = after_fault(RIG_FAULT_ERROR, code, 3);
 	uint64_t given_up;
 
-	rig_fault(rig, RIG_FAULT_ERROR, 0, code, 3);
-	send_some(rig, AFTER);
-	rig_run(rig, 300);
 	rig_check_all(rig, ALL, 0, 0);
 	rig->fault_count = 0;
 	rig_fault(rig, RIG_FAULT_ERROR, 0, code, 6);
@@ -127,12 +130,9 @@ static void then_is_unknown(int16_t code)
 /* That batch alone fails, with this code; what follows is numbered from 0 under the next epoch. */
 static void fails(int16_t code)
 {
-	struct rig *rig = plain_rig();
+	struct rig *rig = after_fault(RIG_FAULT_ERROR, code, 1);
 	uint64_t failed;
 
-	rig_fault(rig, RIG_FAULT_ERROR, 0, code, 1);
-	send_some(rig, AFTER);
-	rig_run(rig, 300);
 	failed = outcomes(rig, SL_OUTCOME_FAILED, code);
 	assert_true(failed > 0 && failed < AFTER);
 	rig_check_all(rig, ALL - failed, failed, 0);
@@ -145,12 +145,9 @@ static void fails(int16_t code)
  * next ones go on. */
 static void is_unknown(int16_t code)
 {
-	struct rig *rig = plain_rig();
+	struct rig *rig = after_fault(RIG_FAULT_ERROR_AFTER, code, 1);
 	uint64_t unknown;
 
-	rig_fault(rig, RIG_FAULT_ERROR_AFTER, 0, code, 1);
-	send_some(rig, AFTER);
-	rig_run(rig, 300);
 	unknown = outcomes(rig, SL_OUTCOME_UNKNOWN, code);
 	assert_true(unknown > 0 && unknown < AFTER);
 	assert_int_equal(outcomes(rig, SL_OUTCOME_PERSISTED, 0), ALL - unknown);
@@ -160,11 +157,8 @@ static void is_unknown(int16_t code)
 /* Cut in two inside its range of sequences; the halves land, and nobody else is numbered anew. */
 static void is_cut(int16_t code)
 {
-	struct rig *rig = plain_rig();
+	struct rig *rig = after_fault(RIG_FAULT_ERROR, code, 1);
 
-	rig_fault(rig, RIG_FAULT_ERROR, 0, code, 1);
-	send_some(rig, AFTER);
-	rig_run(rig, 300);
 	rig_check_all(rig, ALL, 0, 0);
 	assert_true(stats_of(rig)->batches_cut > 0);
 	assert_int_equal(rig->logs[0].epoch, 0);
@@ -189,11 +183,8 @@ static void is_cut_or_fails(int16_t code)
  * this partition starts over. */
 static void starts_over(int16_t code)
 {
-	struct rig *rig = plain_rig();
+	struct rig *rig = after_fault(RIG_FAULT_ERROR, code, 1);
 
-	rig_fault(rig, RIG_FAULT_ERROR, 0, code, 1);
-	send_some(rig, AFTER);
-	rig_run(rig, 300);
 	rig_check_all(rig, ALL, 0, 0);
 	assert_int_equal(rig->logs[0].epoch, 1);
 	assert_int_equal(rig->doubts, 0);
