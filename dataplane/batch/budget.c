@@ -55,7 +55,7 @@ enum sl_budget_verdict sl_budget_ask(const struct sl_arena *a, uint32_t partitio
 	return SL_BUDGET_ALLOWS;
 }
 
-/* An eighth below its limit, or with a batch's room. */
+/* An eighth below its limit. */
 static bool roomy(const struct sl_arena *a, const struct sl_budget_group *group, uint32_t percent)
 {
 	uint64_t most = limit(a, group, percent);
@@ -130,7 +130,7 @@ void sl_budget_partition_drop(struct sl_arena *a, uint32_t partition_slot)
 
 static bool waits(const struct sl_arena *a, uint32_t batch)
 {
-	uint8_t state = sl_batch_life(a, batch).state;
+	enum sl_batch_state state = sl_batch_life(a, batch).state;
 
 	return state == SL_BATCH_OPEN || state == SL_BATCH_SEALED || state == SL_BATCH_SENT;
 }
