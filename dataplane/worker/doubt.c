@@ -18,7 +18,6 @@
 #define ASK_AGAIN_NS_MAX (2 * SL_NS_PER_S)
 /* Half of the time after which brokers forget an idle producer (producer.id.expiration.ms, a day unless set). */
 #define NUMBERS_AGE_MS (INT64_C(43200) * 1000)
-#define YOUNG_S 600 /* a producer that a broker forgets (a day, unless it is set lower) has been idle for longer */
 
 static bool any_unclean(const struct sl_worker *w, const struct partition *p)
 {
@@ -56,10 +55,15 @@ static bool records_old(const struct sl_worker *w, const struct partition *p)
 	return false;
 }
 
+/* Only numbers can be asked about. A reload may have changed what the topic's next batches get. */
+static bool numbered(const struct sl_worker *w, uint32_t batch)
+{
+	return batch != NONE && sl_batch_life(w->arena, batch).pid_slot != SL_ARENA_PID_NONE;
+}
+
 bool sl_doubt_aged(const struct sl_worker *w, const struct partition *p)
 {
-	return p->sent_head != NONE && any_unclean(w, p) &&
-	       sl_batch_life(w->arena, p->sent_head).pid_slot != SL_ARENA_PID_NONE && numbers_old(w, p);
+	return numbered(w, p->sent_head) && any_unclean(w, p) && numbers_old(w, p);
 }
 
 /* The highest epoch that a batch was sent under: a leader of an older one does not know what we did since. */
@@ -108,7 +112,7 @@ static void over(struct partition *p)
 
 bool sl_doubt_begin(struct sl_worker *w, struct partition *p)
 {
-	if (!sl_partition_idempotent(w, p) || !any_unclean(w, p))
+	if (!numbered(w, p->sent_head) || !any_unclean(w, p))
 		return false;
 	ask(w, p);
 	return true;
@@ -117,10 +121,7 @@ bool sl_doubt_begin(struct sl_worker *w, struct partition *p)
 void sl_doubt_resumed(struct sl_worker *w, struct partition *p)
 {
 	p->lost = true;
-	if (sl_partition_idempotent(w, p))
-		wait_until(p, w->now_ns); /* its leader has to be known first */
-	else
-		sl_partition_start_over(w, p);
+	wait_until(p, w->now_ns); /* its leader has to be known first */
 }
 
 /* Answers after which the same batch is sent once more in any case. */
@@ -134,7 +135,7 @@ bool sl_doubt_refused(struct sl_worker *w, struct partition *p, uint32_t batch, 
 {
 	enum sl_error_action action = sl_kafka_error_action(error);
 
-	if (!w->extras[batch].unclean || !sl_partition_idempotent(w, p) || sent_again(action))
+	if (!w->extras[batch].unclean || !numbered(w, batch) || sent_again(action))
 		return false;
 	if (action == SL_ACTION_RESOLVE && p->doubt == DOUBT_NONE)
 		return false; /* what it means depends on what is before it */
@@ -200,7 +201,7 @@ static void fenced(struct sl_worker *w, struct partition *p, int16_t epoch)
 
 	nobody_knows(w, p);
 	while (sl_partition_seq_unpack(atomic_load_explicit(seq, memory_order_relaxed)).epoch <= epoch)
-		if (sl_partition_epoch_bump(w->arena, p->slot) < 0)
+		if (!sl_partition_epoch_next(w, p))
 			return;
 }
 
@@ -211,7 +212,7 @@ static void nothing_seen(struct sl_worker *w, struct partition *p)
 	uint64_t now_s = w->env->realtime_ms(w->env->ctx) / 1000;
 	uint32_t first_s = w->arena->batches[head].first_sent_realtime_s;
 
-	if (sl_batch_life(w->arena, head).base_seq == 0 && now_s < (uint64_t)first_s + YOUNG_S && !records_old(w, p))
+	if (sl_batch_life(w->arena, head).base_seq == 0 && now_s < (uint64_t)first_s + REMEMBERED_S && !records_old(w, p))
 		not_written(w, p, true);
 	else
 		nobody_knows(w, p);

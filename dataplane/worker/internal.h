@@ -53,6 +53,7 @@ enum {
 	REQUEST_IOV_MAX = SL_TRANSPORT_IOV_MAX,
 	REQUESTS_MAX = 128,
 	CARRIES_MAX = 16,
+	REMEMBERED_S = 600, /* a producer that a broker forgets (a day, unless it is set lower) has been idle for longer */
 	CARRY_REQUEST_BYTES = 64 * 1024,
 	FRAME_BYTES = 256 * 1024,       /* largest Produce answer: 64 partitions with their messages */
 	FRAMES_MAX = 32,               /* answers that are being put together at one time */
@@ -380,6 +381,8 @@ void sl_partitions_scan(struct sl_worker *w);
 void sl_partition_recover(struct sl_worker *w, struct partition *p);
 /* Under the next epoch: nothing is in flight, and what is in doubt becomes unknown. */
 void sl_partition_start_over(struct sl_worker *w, struct partition *p);
+/* False: they are used up, and a new producer id is asked for. */
+bool sl_partition_epoch_next(struct sl_worker *w, const struct partition *p);
 bool sl_sequence_before(uint32_t a, uint32_t b);
 struct conn *sl_partition_conn(struct sl_worker *w, const struct partition *p);
 bool sl_partition_idempotent(const struct sl_worker *w, const struct partition *p);
@@ -405,9 +408,13 @@ bool sl_doubt_aged(const struct sl_worker *w, const struct partition *p);
 /* The same, found at load: nothing is sent before the leader was asked. */
 void sl_doubt_resumed(struct sl_worker *w, struct partition *p);
 bool sl_doubt_refused(struct sl_worker *w, struct partition *p, uint32_t batch, int16_t error);
+/* What the control thread found out; epoch and last_seq with SL_SEEN_AT. */
 void sl_doubt_seen(struct sl_worker *w, struct partition *p, enum sl_seen seen, int16_t epoch, uint32_t last_seq);
+/* The partition is about to get another leader. */
 void sl_doubt_moved(struct sl_worker *w, struct partition *p);
+/* That batch has left the list of those that are SENT. */
 void sl_doubt_gone(struct partition *p, uint32_t batch);
+/* Asks, where it is due. */
 void sl_doubt_scan(struct sl_worker *w, struct partition *p);
 
 /* budget.c */

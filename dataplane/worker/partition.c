@@ -12,8 +12,6 @@
 
 #include "dataplane/wire/error_code.h"
 
-#define WARM_NS (600 * SL_NS_PER_S)
-
 void sl_partition_init(struct partition *p, uint32_t topic, int32_t index, uint32_t slot)
 {
 	*p = (struct partition){
@@ -157,7 +155,7 @@ void sl_sent_replace(struct sl_worker *w, struct partition *p, uint32_t batch, u
  */
 static bool still_warm(const struct sl_worker *w, const struct partition *p)
 {
-	return p->warm && w->now_ns - p->success_ns < WARM_NS;
+	return p->warm && w->now_ns - p->success_ns < REMEMBERED_S * SL_NS_PER_S;
 }
 
 /* May one more batch be in flight, by the rules above? */
@@ -324,6 +322,15 @@ static void renumber(struct sl_worker *w, struct partition *p)
 	STAT_ADD(w->stats.producer_epochs_bumped, 1);
 }
 
+bool sl_partition_epoch_next(struct sl_worker *w, const struct partition *p)
+{
+	if (sl_partition_epoch_bump(w->arena, p->slot) == 0)
+		return true;
+	w->pid_slot = NONE; /* its epochs are used up: everything waits for a new one */
+	w->pid_lost = true;
+	return false;
+}
+
 void sl_partition_start_over(struct sl_worker *w, struct partition *p)
 {
 	uint32_t batch, next;
@@ -335,10 +342,7 @@ void sl_partition_start_over(struct sl_worker *w, struct partition *p)
 		sl_sent_remove(w, p, batch);
 		sl_batch_settle(w, batch, SL_OUTCOME_UNKNOWN, w->extras[batch].error, -1);
 	}
-	if (sl_partition_epoch_bump(w->arena, p->slot) == -EOVERFLOW) {
-		w->pid_slot = NONE;
-		w->pid_lost = true;
-	}
+	sl_partition_epoch_next(w, p);
 	sl_flight_epoch(w, p);
 	renumber(w, p);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Goal: a batch that an unanswered attempt may have written is cut, failed or numbered anew only when it certainly was not
- * written; it is persisted only when the leader's answer to it says so; unknown when nobody can tell.
+ * Goal: a batch that an unanswered attempt may have written is cut, failed or numbered anew only
+ * when it certainly was not written; it is persisted only when the leader's answer to it says so;
+ * unknown when nobody can tell.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -36,7 +38,8 @@ static const struct sl_worker_stats *stats_of(const struct rig *rig)
 	return sl_worker_stats(rig->worker);
 }
 
-/* Sends LATER records: their first attempt ends as the first fault says, the second is refused with that error. */
+/* Sends LATER records: their first attempt ends as the first fault says, the second is refused with
+ * that error. */
 static void doubt_about(struct rig *rig, enum rig_fault_kind first, int16_t refusal)
 {
 	rig_fault(rig, first, 0, 0, 1);
@@ -44,7 +47,8 @@ static void doubt_about(struct rig *rig, enum rig_fault_kind first, int16_t refu
 	send_some(rig, LATER);
 }
 
-/* In the log, though nobody answered: the refusal does not count, the same bytes are acknowledged as a duplicate. */
+/* In the log, though nobody answered: the refusal does not count, the same bytes are acknowledged
+ * as a duplicate. */
 static void written_is_proven(void **state)
 {
 	static const int16_t refusals[] = {10, 45, 59, 47, 29, 87, 43};
@@ -64,7 +68,8 @@ static void written_is_proven(void **state)
 	}
 }
 
-/* Not in the log: the next answer counts, but not before a request that is still under way somewhere must be dead. */
+/* Not in the log: the next answer counts, but not before a request that is still under way
+ * somewhere must be dead. */
 static void unwritten_waits_for_orphans(void **state)
 {
 	struct rig *rig = warm_rig();
@@ -141,7 +146,8 @@ static void unknown_where_nobody_says(void **state)
 	rig_destroy(rig);
 }
 
-/* A leader that has forgotten a producer of which it had acknowledged something knows nothing of this batch either. */
+/* A leader that has forgotten a producer of which it had acknowledged something knows nothing of
+ * this batch either. */
 static void forgotten_is_unknown(void **state)
 {
 	struct rig *rig = warm_rig();
@@ -184,10 +190,12 @@ static void strange_sequence_is_unknown(void **state)
 	rig_destroy(rig);
 }
 
-/* No leader can be asked: it is asked again and again until the delivery deadline, and what follows is delivered. */
+/* No leader can be asked: it is asked again and again until the delivery deadline, and what follows
+ * is delivered. */
 static void asked_until_the_deadline(void **state)
 {
-	struct rig_options options = {.partitions = 1, .settings = rig_settings(), .settings_given = true};
+	struct rig_options options = {
+		.partitions = 1, .settings = rig_settings(), .settings_given = true};
 	struct rig *rig;
 
 	(void)state;
@@ -207,14 +215,16 @@ static void asked_until_the_deadline(void **state)
 	rig_destroy(rig);
 }
 
-/* What an answer about the last leader said is not tried on the next one: that one is asked itself. */
+/* What an answer about the last leader said is not tried on the next one: that one is asked itself.
+ */
 static void next_leader_is_asked_anew(void **state)
 {
 	struct rig *rig = warm_rig();
 
 	(void)state;
 	doubt_about(rig, RIG_FAULT_LOSE_ANSWER, SL_KAFKA_MESSAGE_TOO_LARGE);
-	rig_fault(rig, RIG_FAULT_ERROR, 0, SL_KAFKA_NOT_ENOUGH_REPLICAS, 1000); /* the proof has to wait */
+	rig_fault(rig, RIG_FAULT_ERROR, 0, SL_KAFKA_NOT_ENOUGH_REPLICAS,
+		  1000); /* the proof has to wait */
 	rig_run(rig, 30);
 	assert_int_equal(rig->doubts, 1);
 	rig->fault_count = 0;
@@ -226,7 +236,8 @@ static void next_leader_is_asked_anew(void **state)
 	rig_destroy(rig);
 }
 
-/* An agent that was away for half the time in which brokers forget asks before it sends: what is there is proven. */
+/* An agent that was away for half the time in which brokers forget asks before it sends: what is
+ * there is proven. */
 static void old_numbers_are_asked_about(void **state)
 {
 	bool forgotten;
@@ -257,7 +268,8 @@ static void old_numbers_are_asked_about(void **state)
 	}
 }
 
-/* Metadata of a broker that is behind, after a restart: a leader of an older epoch than we sent under is not asked. */
+/* Metadata of a broker that is behind, after a restart: a leader of an older epoch than we sent
+ * under is not asked. */
 static void highest_epoch_is_asked(void **state)
 {
 	struct rig *rig = rig_create(&(struct rig_options){.partitions = 1});
@@ -279,7 +291,8 @@ static void highest_epoch_is_asked(void **state)
 	rig_destroy(rig);
 }
 
-/* Under an epoch that somebody else has used, our first sequence would pass for his: ours go beyond it. */
+/* Under an epoch that somebody else has used, our first sequence would pass for his: ours go beyond
+ * it. */
 static void epoch_of_somebody_else(void **state)
 {
 	struct rig *rig = warm_rig();
@@ -299,18 +312,21 @@ static void epoch_of_somebody_else(void **state)
 	rig_destroy(rig);
 }
 
-/* resume: strict. A leader's word that nothing was written is not enough; that something was is still proven. */
+/* resume: strict. A leader's word that nothing was written is not enough; that something was is
+ * still proven. */
 static void strict_sends_nothing_anew(void **state)
 {
 	bool written;
 
 	(void)state;
 	for (written = false;; written = true) {
-		struct rig *rig = rig_create(&(struct rig_options){.partitions = 1, .resume_strict = true});
+		struct rig *rig =
+			rig_create(&(struct rig_options){.partitions = 1, .resume_strict = true});
 
 		send_some(rig, BEFORE);
 		rig_run(rig, 20);
-		doubt_about(rig, written ? RIG_FAULT_LOSE_ANSWER : RIG_FAULT_RESET, SL_KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+		doubt_about(rig, written ? RIG_FAULT_LOSE_ANSWER : RIG_FAULT_RESET,
+			    SL_KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
 		rig_run(rig, 2 * RIG_ORPHAN_MS);
 		rig_check_all(rig, written ? ALL : BEFORE, 0, written ? 0 : LATER);
 		rig_destroy(rig);
@@ -339,9 +355,40 @@ static void requests_of_the_dead_may_arrive(void **state)
 	rig_resume(rig, true);
 	rig_run(rig, RIG_ORPHAN_MS - 20);
 	rig_reports_read(rig);
-	assert_true(rig->doubts > 0 && rig->outcome_count == BEFORE && rig->logs[0].count == BEFORE);
+	assert_true(rig->doubts > 0 && rig->outcome_count == BEFORE &&
+		    rig->logs[0].count == BEFORE);
 	rig_run(rig, 200);
 	rig_check_all(rig, ALL, 0, 0);
+	rig_destroy(rig);
+}
+
+/* A batch without numbers, whose topic gets them by a reload while it waits: there is nothing to
+ * ask about. */
+static void numbers_came_too_late(void **state)
+{
+	struct rig_options options = {
+		.partitions = 1, .settings = rig_settings(), .settings_given = true};
+	struct sl_topic_settings *reloaded = malloc(sizeof(*reloaded));
+	struct rig *rig;
+
+	(void)state;
+	options.settings.idempotent = false;
+	rig = rig_create(&options);
+	send_some(rig, BEFORE);
+	rig_run(rig, 20);
+	rig->retry_held = true;
+	rig_fault(rig, RIG_FAULT_ERROR, 0, SL_KAFKA_NOT_LEADER_OR_FOLLOWER, 1);
+	rig_fault(rig, RIG_FAULT_ERROR, 0, SL_KAFKA_MESSAGE_TOO_LARGE, 1);
+	send_some(rig, LATER);
+	rig_run(rig, 20);
+	*reloaded = options.settings;
+	reloaded->idempotent = true;
+	rig_tell(rig, &(struct sl_msg){.kind = SL_MSG_TOPIC_SETTINGS, .object = reloaded});
+	rig_tell(rig, &(struct sl_msg){.kind = SL_MSG_PRODUCER_ID, .b = 4242});
+	rig->retry_held = false;
+	rig_run(rig, 100);
+	assert_int_equal(rig->doubts, 0);
+	unknown_expected(rig, SL_KAFKA_MESSAGE_TOO_LARGE);
 	rig_destroy(rig);
 }
 
@@ -363,6 +410,7 @@ int main(void)
 		cmocka_unit_test(epoch_of_somebody_else),
 		cmocka_unit_test(strict_sends_nothing_anew),
 		cmocka_unit_test(requests_of_the_dead_may_arrive),
+		cmocka_unit_test(numbers_came_too_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
