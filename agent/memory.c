@@ -125,6 +125,7 @@ static uint64_t cluster_sum(const struct sl_config *config)
 	uint64_t partition = PARTITION_BYTES + workers * (ROUTE_BYTES + sizeof(struct sl_timer));
 
 	return sizeof(struct sl_agent) + workers * sizeof(struct sl_agent_worker) + METADATA_BYTES +
+	       sl_resolutions_bytes(config->partitions_max * workers) +
 	       config->topics_max * topic + config->partitions_max * partition;
 }
 

@@ -32,7 +32,7 @@ struct sl_resolution {
 	uint32_t last_seq;
 	struct sl_carry carry;
 	char name[SL_TOPIC_NAME_BYTES];
-	uint8_t answer[ANSWER_BYTES];
+	uint8_t *answer; /* ANSWER_BYTES, from its first request on */
 };
 
 const char *sl_resolution_way_name(enum sl_resolution_way way)
@@ -93,6 +93,7 @@ static void remove_free(struct sl_agent *agent, struct sl_resolution *r)
 	while (*link != r)
 		link = &(*link)->next;
 	*link = r->next;
+	free(r->answer);
 	free(r);
 }
 
@@ -160,7 +161,9 @@ static void step_begin(struct sl_agent *agent, struct sl_resolution *r)
 	int32_t broker = leader_of(agent, r);
 	bool describe = r->step == STEP_DESCRIBE;
 
-	if (broker < 0) {
+	if (!r->answer)
+		r->answer = malloc(ANSWER_BYTES);
+	if (broker < 0 || !r->answer) {
 		sl_refresh_want(agent);
 		end(agent, r, SL_SEEN_AGAIN);
 		return;
@@ -171,7 +174,7 @@ static void step_begin(struct sl_agent *agent, struct sl_resolution *r)
 		.timeout_ns = agent->config->request_timeout_us * SL_NS_PER_US,
 		.encode = describe ? describe_encode : list_offsets_encode,
 		.response = r->answer,
-		.response_bytes_max = sizeof(r->answer),
+		.response_bytes_max = ANSWER_BYTES,
 		.context = r,
 		.borrowed = true,
 	};
@@ -197,18 +200,29 @@ void sl_resolution_want(struct sl_agent *agent, uint32_t worker, const struct sl
 	r->producer_id = (int64_t)msg->c;
 }
 
-void sl_resolution_probe(struct sl_agent *agent, uint32_t topic)
+/* The first that somebody leads; -1: none does. */
+static int32_t led_partition(const struct sl_topic *topic)
 {
+	for (uint32_t i = 0; i < topic->partition_count; i++)
+		if (topic->leaders[i].node >= 0)
+			return (int32_t)i;
+	return -1;
+}
+
+void sl_resolution_probe(struct sl_agent *agent, uint32_t index)
+{
+	const struct sl_topic *topic = &agent->topics.list[index];
+	int32_t partition = led_partition(topic);
 	struct sl_resolution *r;
 
-	if (agent->worker_count == 0 || !agent->topics.list[topic].objects[0].settings.idempotent)
+	if (partition < 0 || agent->worker_count == 0 || !topic->objects[0].settings.idempotent)
 		return;
-	r = add(agent, 0, topic, 0);
+	r = add(agent, 0, index, partition);
 	if (!r)
 		return;
 	r->probe = true;
 	r->step = STEP_DESCRIBE;
-	r->leader_epoch = agent->topics.list[topic].leaders[0].epoch;
+	r->leader_epoch = topic->leaders[partition].epoch;
 	r->producer_id = -1;
 }
 
@@ -321,4 +335,9 @@ void sl_resolutions_fini(struct sl_agent *agent)
 {
 	while (agent->resolutions.first)
 		remove_free(agent, agent->resolutions.first);
+}
+
+uint64_t sl_resolutions_bytes(uint64_t partitions)
+{
+	return IN_FLIGHT_MAX * ANSWER_BYTES + partitions * sizeof(struct sl_resolution);
 }

@@ -33,13 +33,16 @@ struct sl_resolutions {
 void sl_resolution_want(struct sl_agent *agent, uint32_t worker, const struct sl_msg *msg);
 
 /* Finds out whether doubts about this topic, which is known now, could be resolved. */
-void sl_resolution_probe(struct sl_agent *agent, uint32_t topic);
+void sl_resolution_probe(struct sl_agent *agent, uint32_t index);
 
 /* An answer, or that there is none. A carry that is nobody's is ignored. */
 void sl_resolution_carried(struct sl_agent *agent, struct sl_carry *carry);
 
 void sl_resolutions_turn(struct sl_agent *agent);
 void sl_resolutions_fini(struct sl_agent *agent);
+
+/* At most, when so many partitions (of all workers) are in doubt at a time: for --dump-config. */
+uint64_t sl_resolutions_bytes(uint64_t partitions);
 
 /* For `status`; NULL while it is not known. */
 const char *sl_resolution_way_name(enum sl_resolution_way way);
