@@ -159,48 +159,41 @@ static void put_event(const struct sl_agent *agent, struct sl_json *json, const 
 	sl_json_end(json);
 }
 
-static void put_counted(struct sl_json *json, const struct gather *g, uint32_t shown)
+typedef void (*put_fn)(const struct sl_agent *agent, struct sl_json *json, const struct shown *one);
+
+/* The latest of what was gathered, at most max; the others are counted as pushed out. */
+static void put_gathered(const struct sl_agent *agent, struct sl_json *json, const char *name,
+			 struct gather *g, uint32_t max, put_fn put)
 {
+	struct shown *list = calloc(max, sizeof(*list));
+	uint32_t end = list ? max : 0;
+	uint32_t from = gather_all(g, list, end);
+
+	sl_json_object(json, name);
 	sl_json_u64(json, "count", g->written);
-	sl_json_u64(json, "pushed_out", g->written - shown);
+	sl_json_u64(json, "pushed_out", g->written - (end - from));
+	sl_json_array(json, "list");
+	for (uint32_t i = from; i < end; i++)
+		put(agent, json, &list[i]);
+	sl_json_end(json);
+	sl_json_end(json);
+	free(list);
 }
 
 void sl_status_unknowns(const struct sl_agent *agent, struct sl_json *json)
 {
 	struct gather g = {.agent = agent, .flight_of = sl_worker_unknowns};
-	struct shown *list = calloc(SL_STATUS_UNKNOWNS_MAX, sizeof(*list));
-	uint32_t max = list ? SL_STATUS_UNKNOWNS_MAX : 0;
-	uint32_t from;
 
 	workers_begin(&g);
-	from = gather_all(&g, list, max);
-	sl_json_object(json, "unknown_batches");
-	put_counted(json, &g, max - from);
-	sl_json_array(json, "list");
-	for (uint32_t i = from; i < max; i++)
-		put_unknown(agent, json, &list[i]);
-	sl_json_end(json);
-	sl_json_end(json);
-	free(list);
+	put_gathered(agent, json, "unknown_batches", &g, SL_STATUS_UNKNOWNS_MAX, put_unknown);
 }
 
 void sl_status_events(const struct sl_agent *agent, struct sl_json *json)
 {
 	struct gather g = {.agent = agent, .flight_of = sl_worker_events};
-	struct shown *list = calloc(SL_STATUS_EVENTS_MAX, sizeof(*list));
-	uint32_t max = list ? SL_STATUS_EVENTS_MAX : 0;
 	uint64_t written = atomic_load_explicit(&agent->recorder.written, memory_order_relaxed);
-	uint32_t from;
 
 	workers_begin(&g);
 	walk_begin(&g, CONTROL, written, sl_recorder_first(written));
-	from = gather_all(&g, list, max);
-	sl_json_object(json, "events");
-	put_counted(json, &g, max - from);
-	sl_json_array(json, "list");
-	for (uint32_t i = from; i < max; i++)
-		put_event(agent, json, &list[i]);
-	sl_json_end(json);
-	sl_json_end(json);
-	free(list);
+	put_gathered(agent, json, "events", &g, SL_STATUS_EVENTS_MAX, put_event);
 }
