@@ -9,7 +9,6 @@ records that were sent, each once, in their order.
   agent_restart.py [--kills N] [--kafka] [--seed N] [CASE...]
 """
 import argparse
-import json
 import random
 import signal
 import subprocess
@@ -17,7 +16,7 @@ import sys
 import time
 
 import sluice
-from sluice import (SLUICE, Agent, Devbroker, Failed, Kafka, Place, Stream, all_persisted, check, expect, order_per_key,
+from sluice import (Agent, Bench, Devbroker, Failed, Kafka, Place, Stream, all_persisted, check, expect, order_per_key,
                     read_kcat, until)
 
 PARTITIONS = 6
@@ -47,25 +46,6 @@ class Killer:
 
     def told(self):
         return f"{self.kills} kills, {self.early} of them in a start"
-
-
-class Bench:
-    """`sluice bench`, which counts the outcome of each record by itself."""
-
-    def __init__(self, agent, topic, *options):
-        self.result = agent.folder / f"{topic}.json"
-        self.child = agent.place.spawn([SLUICE, "bench", "-s", agent.socket, "-t", topic, "--json", self.result,
-                                        *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def running(self):
-        return self.child.poll() is None
-
-    def finish(self, seconds=120):
-        try:
-            code = self.child.wait(seconds)
-        except subprocess.TimeoutExpired as late:
-            raise Failed("sluice bench hangs") from late
-        return code, json.loads(self.result.read_text())
 
 
 def steady(place, cluster, options):

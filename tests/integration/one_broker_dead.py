@@ -12,8 +12,7 @@ import argparse
 import sys
 import time
 
-from agent_restart import Bench
-from sluice import FULL, Agent, Failed, Kafka, Place, check, expect, run, say, until
+from sluice import FULL, Agent, Bench, Failed, Kafka, Place, check, expect, run, say, until
 
 DEAD = 1
 

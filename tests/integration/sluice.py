@@ -305,6 +305,25 @@ def all_persisted(done, count):
     expect(f"outcome of {count} records ({done.said[-300:]})", (0, count, 0, 0), done[:4])
 
 
+class Bench:
+    """`sluice bench`, which counts the outcome of each record by itself."""
+
+    def __init__(self, agent, topic, *options):
+        self.result = agent.folder / f"{topic}.json"
+        self.child = agent.place.spawn([SLUICE, "bench", "-s", agent.socket, "-t", topic, "--json", self.result,
+                                        *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def running(self):
+        return self.child.poll() is None
+
+    def finish(self, seconds=120):
+        try:
+            code = self.child.wait(seconds)
+        except subprocess.TimeoutExpired as late:
+            raise Failed("sluice bench hangs") from late
+        return code, json.loads(self.result.read_text())
+
+
 class Devbroker:
     def __init__(self, place, *options):
         self.place, self.options = place, options
